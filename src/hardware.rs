@@ -1,0 +1,455 @@
+//! The chip as described: what is where (topology), how long it takes (timing), what it costs (energy).
+//!
+//! Every constant is declared once, in the tables below: its key, unit, sentence and range. The reader of hardware
+//! descriptions, the `chips` listing and the documentation all go through [`Section`].
+
+use crate::action::Action;
+use crate::units::{Femtojoules, TileId, UnitId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole hardware description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hardware {
+    /// Name of the chip in reports.
+    pub name: String,
+    /// What it models, in a sentence.
+    pub summary: String,
+    /// What the compiler may use.
+    pub topology: Topology,
+    /// What the engine needs beside it.
+    pub timing: Timing,
+    /// What the account needs.
+    pub energy: Energy,
+    /// The source of each constant by its path, such as `topology.core.neurons`.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// What is where, and how much fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// Size of the mesh.
+    pub mesh: Mesh,
+    /// The kinds of tile, one letter each, repeated over the mesh: row `y`, column `x` has letter
+    /// `layout[y % layout.len()][x % layout[..].len()]`.
+    pub layout: Vec<String>,
+    /// The units of each kind of tile, by letter.
+    pub tiles: BTreeMap<char, Vec<UnitKind>>,
+    /// Capacities of a core.
+    pub core: CoreCapacity,
+    /// Capacities of a max-pool unit.
+    pub max_pool: MaxPoolCapacity,
+    /// Capacities of an attention unit.
+    pub attention: AttentionCapacity,
+    /// Capacities of a softmax unit.
+    pub softmax: SoftmaxCapacity,
+    /// The network on chip.
+    pub noc: Noc,
+}
+
+/// What a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitKind {
+    /// Integrate-and-fire core: neurons and readout.
+    Core,
+    /// Max-pool unit.
+    MaxPool,
+    /// Attention unit: scores or context.
+    Attention,
+    /// Softmax unit.
+    Softmax,
+    /// Port through which the image enters.
+    Port,
+}
+
+impl UnitKind {
+    /// Every kind, in the order of reports.
+    pub const ALL: [Self; 5] = [Self::Core, Self::MaxPool, Self::Attention, Self::Softmax, Self::Port];
+
+    /// The name in files and reports.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::MaxPool => "max_pool",
+            Self::Attention => "attention",
+            Self::Softmax => "softmax",
+            Self::Port => "port",
+        }
+    }
+}
+
+/// A unit in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    /// What it is.
+    pub kind: UnitKind,
+    /// The tile that it sits on.
+    pub tile: TileId,
+    /// Which of the tile's units it is, from 0: also its port of the router.
+    pub port: u32,
+}
+
+impl Topology {
+    /// Every unit, tiles row by row and the units of a tile in order; [`UnitId`] indexes it.
+    #[must_use]
+    pub fn units(&self) -> Vec<Unit> {
+        let mut units = vec![];
+        for tile in (0..self.mesh.tiles()).map(TileId::at) {
+            let (x, y) = self.mesh.place(tile);
+            let row = self.layout[y as usize % self.layout.len()].as_bytes();
+            let letter = row[x as usize % row.len()] as char;
+            let kinds = self.tiles.get(&letter).map_or(&[][..], Vec::as_slice);
+            units.extend(kinds.iter().zip(0..).map(|(&kind, port)| Unit { kind, tile, port }));
+        }
+        units
+    }
+
+    /// The unit at `port` of tile `(x, y)`.
+    #[must_use]
+    pub fn unit_at(&self, x: u32, y: u32, port: u32) -> Option<UnitId> {
+        let inside = x < self.mesh.columns && y < self.mesh.rows;
+        let tile = TileId(y * self.mesh.columns + x);
+        let units = self.units();
+        inside.then(|| units.iter().position(|unit| unit.tile == tile && unit.port == port)).flatten().map(UnitId::at)
+    }
+}
+
+impl Mesh {
+    /// Number of tiles.
+    #[must_use]
+    pub fn tiles(self) -> usize {
+        self.columns as usize * self.rows as usize
+    }
+
+    /// Column and row of a tile.
+    #[must_use]
+    pub fn place(self, tile: TileId) -> (u32, u32) {
+        (tile.0 % self.columns, tile.0 / self.columns)
+    }
+}
+
+/// How long everything takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The clock.
+    pub clock: Clock,
+    /// Core pipeline.
+    pub core: CoreTiming,
+    /// Max-pool unit.
+    pub max_pool: MaxPoolTiming,
+    /// Attention unit.
+    pub attention: AttentionTiming,
+    /// Softmax unit.
+    pub softmax: SoftmaxTiming,
+    /// Image port.
+    pub port: PortTiming,
+    /// Routers and links.
+    pub noc: NocTiming,
+    /// Time-step discipline.
+    pub step: StepTiming,
+}
+
+/// What everything costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Energy {
+    /// Price of each action.
+    pub prices: [Femtojoules; Action::COUNT],
+    /// Price of one multiply-accumulate of the same network as a quantised ANN.
+    pub ann_mac: Femtojoules,
+    /// Price of one weight read of the quantised ANN.
+    pub ann_weight_read: Femtojoules,
+    /// Price of one activation read or written by the quantised ANN.
+    pub ann_activation_access: Femtojoules,
+    /// Static power of the whole chip, in microwatts.
+    pub static_uw: u64,
+}
+
+impl Energy {
+    /// Price of one action.
+    #[must_use]
+    pub fn price(&self, action: Action) -> Femtojoules {
+        self.prices[action as usize]
+    }
+}
+
+/// What a constant may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// A whole number from the first to the second, both included.
+    Whole(u64, u64),
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+/// One constant of a section.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Key in the file; ends in its unit where it has one.
+    pub key: &'static str,
+    /// What it is, in a sentence.
+    pub sentence: &'static str,
+    /// What it may be.
+    pub range: Range,
+}
+
+/// A table of constants. Values pass as numbers; a word is its index in [`Range::Word`].
+pub trait Section: Sized {
+    /// The constants, in the order of the file.
+    const FIELDS: &'static [Field];
+    /// Makes the section from one value for each field, each within its range.
+    fn from_values(values: &[u64]) -> Self;
+    /// The value of each field.
+    fn values(&self) -> Vec<u64>;
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $key:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every choice.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The words for them in a hardware description.
+            pub const KEYS: &'static [&'static str] = &[$($key),*];
+
+            /// The word in files and reports.
+            #[must_use]
+            pub fn key(self) -> &'static str {
+                Self::KEYS[self as usize]
+            }
+        }
+
+        impl Value for $name {
+            fn from_value(value: u64) -> Self {
+                Self::ALL[value as usize]
+            }
+            fn value(self) -> u64 {
+                self as u64
+            }
+        }
+    };
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty, $range:expr, $sentence:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name { $(#[doc = $sentence] pub $key: $kind,)* }
+
+        impl Section for $name {
+            const FIELDS: &'static [Field] = &[
+                $(Field { key: stringify!($key), sentence: $sentence, range: $range },)*
+            ];
+            fn from_values(values: &[u64]) -> Self {
+                let mut values = values.iter();
+                Self { $($key: Value::from_value(*values.next().expect("one value for each field")),)* }
+            }
+            fn values(&self) -> Vec<u64> {
+                vec![$(Value::value(self.$key)),*]
+            }
+        }
+    };
+}
+
+/// A constant as it passes through a [`Section`].
+trait Value: Copy {
+    fn from_value(value: u64) -> Self;
+    fn value(self) -> u64;
+}
+
+impl Value for u32 {
+    fn from_value(value: u64) -> Self {
+        value as Self
+    }
+    fn value(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Value for u64 {
+    fn from_value(value: u64) -> Self {
+        value
+    }
+    fn value(self) -> u64 {
+        self
+    }
+}
+
+const CYCLES: Range = Range::Whole(0, 1_000_000);
+const RATE: Range = Range::Whole(1, 65_536);
+
+choice!(
+    /// How a core stores the weights of a convolution.
+    Kernels {
+        /// Once for each output channel it holds, whatever the number of positions.
+        Shared = "shared",
+        /// Once for each synapse, as in a table of axons and neurons.
+        Expanded = "expanded",
+    }
+);
+choice!(
+    /// Which way a packet turns.
+    Routing {
+        /// Along the row first.
+        Xy = "xy",
+        /// Along the column first.
+        Yx = "yx",
+    }
+);
+choice!(
+    /// How a spike reaches several units.
+    Multicast {
+        /// As one packet for each unit.
+        Unicast = "unicast",
+        /// As one packet that routers copy where ways part.
+        Tree = "tree",
+    }
+);
+choice!(
+    /// Which neurons the soma looks at in a time step.
+    Soma {
+        /// All that the core holds.
+        Sweep = "sweep",
+        /// Those that received an operation or a bias, or fire.
+        Event = "event",
+    }
+);
+choice!(
+    /// How time steps are kept apart.
+    Discipline {
+        /// A global barrier; a spike of step t is integrated in step t + 1.
+        Barrier = "barrier",
+        /// End-of-step tokens between units; a spike of step t is integrated in step t, and layers overlap.
+        Tokens = "tokens",
+    }
+);
+
+section!(
+    /// Size of the mesh.
+    Mesh {
+        columns: u32, Range::Whole(1, 1024), "Tiles in a row.";
+        rows: u32, Range::Whole(1, 1024), "Rows of tiles.";
+    }
+);
+section!(
+    /// Capacities of a core.
+    CoreCapacity {
+        neurons: u64, Range::Whole(1, 1 << 32), "Membrane potentials of a core.";
+        synapse_bits: u64, Range::Whole(1, 1 << 48), "Weight memory of a core, in bits.";
+        weight_bits: u32, Range::Whole(1, 16), "Widest weight, sign included, in bits.";
+        kernels: Kernels, Range::Word(Kernels::KEYS), "Whether a convolution's weights are stored once (shared) or for each synapse (expanded).";
+        axons_in: u64, Range::Whole(1, 1 << 32), "Entries of the axon-in table: source positions with shared kernels, source neurons with expanded ones.";
+        routes_out: u64, Range::Whole(1, 1 << 32), "Entries of the axon-out table: one for each distinct destination of each distinct route.";
+        membrane_bits: u32, Range::Whole(2, 64), "Width of a membrane potential, sign included, in bits.";
+    }
+);
+section!(
+    /// Capacities of a max-pool unit.
+    MaxPoolCapacity {
+        count_bits: u64, Range::Whole(1, 1 << 48), "Memory for the spike counts of all inputs, 8 bits each, in bits.";
+    }
+);
+section!(
+    /// Capacities of an attention unit.
+    AttentionCapacity {
+        state_bits: u64, Range::Whole(1, 1 << 48), "Memory for the operands and sums of an attention product, in bits: counts 8, scores and probabilities 16, context sums 32 each.";
+    }
+);
+section!(
+    /// Capacities of a softmax unit.
+    SoftmaxCapacity {
+        state_bits: u64, Range::Whole(1, 1 << 48), "Memory for scores and probabilities, 16 bits each, in bits.";
+        table_bits: u32, Range::Whole(1, 16), "Address bits of the table of powers of two.";
+    }
+);
+section!(
+    /// The network on chip.
+    Noc {
+        routing: Routing, Range::Word(Routing::KEYS), "Which way a packet turns.";
+        multicast: Multicast, Range::Word(Multicast::KEYS), "How a spike reaches several units.";
+        virtual_channels: u32, Range::Whole(1, 16), "Virtual channels of each router input.";
+        buffer_flits: u32, Range::Whole(1, 1024), "Flit slots of each virtual channel.";
+        flit_bits: u32, Range::Whole(8, 4096), "Width of a flit, in bits.";
+        header_bits: u32, Range::Whole(0, 1024), "Packet header, in bits.";
+        position_bits: u32, Range::Whole(0, 64), "Bits that name the firing neuron within a packet.";
+        graded_bits: u32, Range::Whole(1, 64), "Payload of a graded spike, in bits; a plain spike carries its sign in 1.";
+        spikes_per_packet: u32, Range::Whole(1, 1024), "Most spikes of one step and one route that share a packet.";
+    }
+);
+section!(
+    /// The clock.
+    Clock {
+        mhz: u64, Range::Whole(1, 1_000_000), "Clock of the chip in MHz, or the time resolution of an asynchronous one.";
+    }
+);
+section!(
+    /// Core pipeline: axon in, synapse, soma, axon out.
+    CoreTiming {
+        axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
+        lanes: u64, RATE, "Weights added at once.";
+        synapse_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `lanes` weights.";
+        soma: Soma, Range::Word(Soma::KEYS), "Which neurons the soma looks at in a time step.";
+        soma_lanes: u64, RATE, "Neurons looked at at once.";
+        soma_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `soma_lanes` neurons.";
+        axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet.";
+    }
+);
+section!(
+    /// Max-pool unit.
+    MaxPoolTiming {
+        axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
+        comparators: u64, RATE, "Windows compared at once.";
+        compare_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `comparators` windows.";
+        axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet.";
+    }
+);
+section!(
+    /// Attention unit.
+    AttentionTiming {
+        axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
+        lanes: u64, RATE, "Sums changed at once.";
+        mac_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `lanes` sums.";
+        scan_lanes: u64, RATE, "Sums checked for changes at once at the end of a step.";
+        axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet.";
+    }
+);
+section!(
+    /// Softmax unit.
+    SoftmaxTiming {
+        axon_in_cycles: u64, CYCLES, "Cycles to take one arriving score.";
+        exp_lanes: u64, RATE, "Exponentials computed at once.";
+        exp_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `exp_lanes` exponentials.";
+        divide_cycles: u64, CYCLES, "Latency of the divider, once for each normalised vector.";
+        axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet.";
+    }
+);
+section!(
+    /// Image port.
+    PortTiming {
+        axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet of pixels.";
+    }
+);
+section!(
+    /// Routers and links.
+    NocTiming {
+        router_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from a flit's arrival in a router to its leaving, when nothing is in its way.";
+        link_horizontal_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the east or west.";
+        link_vertical_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the north or south.";
+        flit_interval_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from one flit to the next on the same link.";
+        credit_cycles: u64, CYCLES, "Cycles from a buffer slot's release to its use by the upstream router.";
+        inject_cycles: u64, CYCLES, "Cycles from a unit's packet queue into the router's buffer.";
+        eject_cycles: u64, CYCLES, "Cycles from the router to a unit of its tile.";
+    }
+);
+section!(
+    /// Time-step discipline.
+    StepTiming {
+        discipline: Discipline, Range::Word(Discipline::KEYS), "How time steps are kept apart.";
+        barrier_cycles: u64, CYCLES, "Cycles of one global barrier.";
+        steps_ahead: u32, Range::Whole(1, 65_536), "With tokens: how many steps a unit may be ahead of the units that it sends to.";
+    }
+);

@@ -1,0 +1,13 @@
+//! What a spiking network costs on a neuromorphic chip, and whether the chip still computes what the network was trained to compute.
+
+pub mod action;
+pub mod activity;
+pub mod graph;
+pub mod hardware;
+pub mod images;
+pub mod network;
+pub mod program;
+pub mod reach;
+pub mod summary;
+pub mod trace;
+pub mod units;
