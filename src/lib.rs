@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod activity;
+pub mod convert;
 pub mod graph;
 pub mod hardware;
 pub mod images;
