@@ -6,6 +6,7 @@ pub mod convert;
 pub mod graph;
 pub mod hardware;
 pub mod images;
+pub mod load;
 pub mod network;
 pub mod program;
 pub mod reach;

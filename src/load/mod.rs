@@ -1,0 +1,26 @@
+//! Files become nouns: networks, images, hardware descriptions, traces, mappings. Nothing else reads files.
+//!
+//! Every reader checks all that it can and reports all faults together, each with its place and its remedy; sizes are
+//! compared with the length of the file before anything is allocated.
+
+mod assemble;
+mod fault;
+mod file;
+mod images;
+mod network;
+mod tensors;
+
+pub mod reference;
+
+pub use assemble::assemble;
+pub use fault::{Fault, LoadError, Place};
+pub use images::images;
+pub use network::{BUNDLE_KEY, architecture, network};
+
+/// Parses a RON text into a noun.
+fn ron_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    ron::from_str(text).map_err(|error| {
+        let place = Place { line: error.span.start.line, column: error.span.start.col };
+        Fault::new(error.code.to_string(), "correct the text there").at(place)
+    })
+}
