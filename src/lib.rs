@@ -1,5 +1,6 @@
 //! What a spiking network costs on a neuromorphic chip, and whether the chip still computes what the network was trained to compute.
 
+pub mod account;
 pub mod action;
 pub mod activity;
 pub mod convert;
