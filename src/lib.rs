@@ -3,6 +3,7 @@
 pub mod account;
 pub mod action;
 pub mod activity;
+pub mod compile;
 pub mod convert;
 pub mod graph;
 pub mod hardware;

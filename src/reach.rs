@@ -93,6 +93,13 @@ impl Reach {
         })
     }
 
+    /// The channels around `channel` whose spikes have the same areas as its own, at every position.
+    #[must_use]
+    pub fn alike(&self, channel: u32) -> Range<u32> {
+        let spans = self.shapes.iter().map(|shape| shape.alike(channel));
+        spans.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end)).unwrap_or(channel..channel + 1)
+    }
+
     /// How many values of `region` a spike of `(position, channel)` changes, each counted as often as it is changed.
     #[must_use]
     pub fn operations(&self, position: u32, channel: u32, region: &Region) -> u64 {
@@ -111,6 +118,17 @@ impl Reach {
 }
 
 impl Shape {
+    /// The channels that spread as `channel` does.
+    fn alike(&self, channel: u32) -> Range<u32> {
+        let width = match self {
+            Self::Kernel { group_in, .. } => *group_in,
+            Self::HeadRow { width_in, .. } => *width_in,
+            Self::KeyColumn { width, .. } => *width,
+            Self::Windows(_) | Self::Same | Self::Column { .. } => 1,
+        };
+        channel / width * width..(channel / width + 1) * width
+    }
+
     /// Positions, channels, and, where the positions are scattered, the taps that name them.
     fn spread(&self, position: u32, channel: u32) -> (Range<u32>, Range<u32>, Option<&[crate::graph::Tap]>) {
         match self {

@@ -1,0 +1,117 @@
+//! The ways of spikes: for each slice its distinct sets of destinations, and for each set the trees of routers.
+
+use super::fan_out::FanOut;
+use crate::hardware::{Mesh, Multicast, Routing, Topology};
+use crate::program::{Direction, Route, Slice, Tree, TreeNode};
+use crate::units::{RouteId, SliceId, TileId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Every distinct route, slice by slice in the order of first use, and for each slice the route of each of its neurons.
+pub(super) fn routes(
+    topology: &Topology,
+    slices: &[Slice],
+    stage_slices: &[Range<u32>],
+    fan_outs: &[FanOut],
+) -> (Vec<Route>, Vec<Vec<RouteId>>) {
+    let units = topology.units();
+    let tile_of = |slice: SliceId| units[slices[slice.index()].unit.index()].tile;
+    let mut routes: Vec<Route> = vec![];
+    let mut route_of = vec![];
+    for (slice, source) in slices.iter().zip((0..).map(SliceId)) {
+        let fan_out = &fan_outs[slice.stage.index()];
+        let mut known: BTreeMap<u32, RouteId> = BTreeMap::new();
+        let mut last = None;
+        let mut of_slice = Vec::with_capacity(slice.region.neurons());
+        for class in fan_out.classes(&slice.region) {
+            let same = last.filter(|(seen, _)| *seen == class).map(|(_, route)| route);
+            let route = same.unwrap_or_else(|| {
+                *known.entry(class).or_insert_with(|| {
+                    let readers = fan_out.sets[class as usize].iter();
+                    let ids = readers.map(|(stage, index)| SliceId(stage_slices[stage.index()].start + index));
+                    let destinations: Vec<SliceId> = ids.collect();
+                    let trees = trees(topology, tile_of(source), &destinations, tile_of);
+                    routes.push(Route { source, destinations, trees });
+                    RouteId::at(routes.len() - 1)
+                })
+            });
+            last = Some((class, route));
+            of_slice.push(route);
+        }
+        route_of.push(of_slice);
+    }
+    (routes, route_of)
+}
+
+/// Enters in each slice whom it sends to and who sends to it, in order.
+pub(super) fn connect(slices: &mut [Slice], routes: &[Route]) {
+    let pairs = routes.iter().flat_map(|route| route.destinations.iter().map(|to| (route.source, *to)));
+    for (from, to) in pairs.collect::<BTreeSet<_>>() {
+        slices[from.index()].destinations.push(to);
+        slices[to.index()].sources.push(from);
+    }
+}
+
+fn trees(topology: &Topology, from: TileId, to: &[SliceId], tile_of: impl Fn(SliceId) -> TileId) -> Vec<Tree> {
+    let tree = |slices: &[SliceId]| {
+        let mut tree = Tree { nodes: vec![TreeNode { tile: from, next: [None; 4], local: vec![] }] };
+        for &slice in slices {
+            tree.extend(topology.mesh, topology.noc.routing, tile_of(slice), slice);
+        }
+        tree
+    };
+    match topology.noc.multicast {
+        Multicast::Unicast => to.iter().map(|&slice| tree(&[slice])).collect(),
+        Multicast::Tree if to.is_empty() => vec![],
+        Multicast::Tree => vec![tree(to)],
+    }
+}
+
+impl Tree {
+    /// Adds the way to a slice on `tile`: along one dimension and then the other, over the routers that are there already.
+    ///
+    /// All ways from one router turn once, from the same dimension to the other, so they share their first part and never
+    /// meet again: no link is in a tree twice.
+    fn extend(&mut self, mesh: Mesh, routing: Routing, tile: TileId, slice: SliceId) {
+        let mut node = 0;
+        while let Some(direction) = turn(mesh, routing, self.nodes[node].tile, tile) {
+            let next = self.nodes[node].next[direction as usize].unwrap_or_else(|| {
+                let tile = neighbour(mesh, self.nodes[node].tile, direction);
+                let next = self.nodes.len() as u32;
+                self.nodes.push(TreeNode { tile, next: [None; 4], local: vec![] });
+                self.nodes[node].next[direction as usize] = Some(next);
+                next
+            });
+            node = next as usize;
+        }
+        self.nodes[node].local.push(slice);
+    }
+}
+
+/// Where a packet leaves `at` on its way to `to`; `None` where it has arrived.
+fn turn(mesh: Mesh, routing: Routing, at: TileId, to: TileId) -> Option<Direction> {
+    let ((x, y), (to_x, to_y)) = (mesh.place(at), mesh.place(to));
+    let along_row = match x.cmp(&to_x) {
+        std::cmp::Ordering::Less => Some(Direction::East),
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Greater => Some(Direction::West),
+    };
+    let along_column = match y.cmp(&to_y) {
+        std::cmp::Ordering::Less => Some(Direction::South),
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Greater => Some(Direction::North),
+    };
+    match routing {
+        Routing::Xy => along_row.or(along_column),
+        Routing::Yx => along_column.or(along_row),
+    }
+}
+
+fn neighbour(mesh: Mesh, tile: TileId, direction: Direction) -> TileId {
+    match direction {
+        Direction::North => TileId(tile.0 - mesh.columns),
+        Direction::East => TileId(tile.0 + 1),
+        Direction::South => TileId(tile.0 + mesh.columns),
+        Direction::West => TileId(tile.0 - 1),
+    }
+}
