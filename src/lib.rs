@@ -5,6 +5,7 @@ pub mod action;
 pub mod activity;
 pub mod compile;
 pub mod convert;
+pub mod engine;
 pub mod graph;
 pub mod hardware;
 pub mod images;

@@ -101,6 +101,12 @@ impl Direction {
     /// Every direction, in the order of [`TreeNode::next`].
     pub const ALL: [Self; 4] = [Self::North, Self::East, Self::South, Self::West];
 
+    /// Whether it leads along a row.
+    #[must_use]
+    pub fn is_horizontal(self) -> bool {
+        matches!(self, Self::East | Self::West)
+    }
+
     /// The side on which a flit that leaves here arrives.
     #[must_use]
     pub fn opposite(self) -> Self {

@@ -1,0 +1,80 @@
+//! Why a run was refused, or came to a standstill.
+
+use crate::units::{Cycle, TileId, UnitId};
+use std::fmt;
+
+/// What can go wrong in the engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// A tile has more units than its router can have ports.
+    #[error("{tile} has {units} units, and a router has ports for {most}: spread the units over more tiles")]
+    Ports {
+        /// The tile.
+        tile: TileId,
+        /// Its units.
+        units: usize,
+        /// The most that are possible.
+        most: usize,
+    },
+    /// A route does not fit the chip.
+    #[error("a route from {from} does not fit the chip: {what}; compile the program for this chip again")]
+    Tree {
+        /// The unit that sends.
+        from: UnitId,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Packets that are copied on their way must fit into one buffer.
+    #[error(
+        "with tree multicast a packet must fit into one buffer of a router, and a packet of {what} has {flits} flits where \
+         buffer_flits is {buffer}: raise buffer_flits or flit_bits, lower spikes_per_packet, or choose unicast"
+    )]
+    LongPacket {
+        /// What it carries.
+        what: &'static str,
+        /// Its length.
+        flits: u32,
+        /// Slots of a buffer.
+        buffer: u32,
+    },
+    /// The program, the graph, the chip and the input do not belong together.
+    #[error("{0}")]
+    Misfit(String),
+    /// Nothing can move any more.
+    #[error("{0}")]
+    Stall(Stall),
+}
+
+/// A standstill, and who waits for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// When the last thing moved.
+    pub cycle: Cycle,
+    /// Who waits for what.
+    pub culprits: Vec<Culprit>,
+}
+
+/// One of those that keep a run from going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Culprit {
+    /// A slice or a packet, and where it is.
+    pub who: String,
+    /// What it waits for.
+    pub waits_for: String,
+}
+
+/// Culprits that are listed before the rest is only counted.
+const LISTED: usize = 20;
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing can move after cycle {}:", self.cycle)?;
+        for Culprit { who, waits_for } in self.culprits.iter().take(LISTED) {
+            write!(f, "\n  {who} waits for {waits_for}")?;
+        }
+        match self.culprits.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}
