@@ -6,6 +6,7 @@ pub mod activity;
 pub mod compile;
 pub mod convert;
 pub mod engine;
+pub mod functional;
 pub mod graph;
 pub mod hardware;
 pub mod images;

@@ -1,0 +1,39 @@
+//! From the bytes of an image to what the input stage injects in each of the steps 1..=T.
+
+use super::FunctionalError;
+use super::arithmetic::Arithmetic;
+use crate::graph::{Graph, Input, StageKind};
+use crate::units::Grid;
+
+/// What the input stage of `graph` sends in one step, neuron by neuron, for an image of `height · width · channels` bytes.
+///
+/// # Errors
+/// If the graph does not start with its input, or the image has another size.
+pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>, FunctionalError> {
+    let Some((StageKind::Input(input), grid)) = graph.stages.first().map(|stage| (&stage.kind, stage.grid)) else {
+        return Err(FunctionalError::NoInput);
+    };
+    if image.len() != grid.neurons() {
+        return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
+    }
+    Ok(normalised(input, grid, image).map(|pixel| S::pixel(pixel, input)).collect())
+}
+
+fn normalised<'a>(input: &'a Input, grid: Grid, image: &'a [u8]) -> impl Iterator<Item = f32> + 'a {
+    image.chunks_exact(grid.channels as usize).flat_map(move |pixel| {
+        let statistics = input.mean.iter().zip(&input.std);
+        pixel.iter().zip(statistics).map(|(&byte, (mean, std))| (f32::from(byte) / 255.0 - mean) / std)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_rounded_and_clipped() {
+        let input = Input { mean: vec![0.5], std: vec![0.25], fraction_bits: 6, bits: 9 };
+        let pixel = |normalised: f32| <i32 as Arithmetic>::pixel(normalised, &input);
+        assert_eq!([pixel(0.0), pixel(1.0), pixel(-0.51 / 64.0), pixel(5.0), pixel(-5.0)], [0, 64, -1, 255, -256]);
+    }
+}

@@ -1,0 +1,204 @@
+//! Neurons and readouts: weights added to membrane potentials, and the firing afterwards.
+
+use super::arithmetic::{Arithmetic, Sum};
+use super::neuron::{self, NegativeThreshold};
+use super::sums::{Emit, add_row};
+use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, StageKind, Synapses};
+use crate::trace::Widths;
+use crate::units::{Grid, Region, StageId};
+use std::ops::Range;
+
+/// The membrane potentials of a region, with everything that flows into them.
+#[derive(Debug, Clone)]
+pub(super) struct Population<'g, S, V> {
+    region: Region,
+    afferents: Vec<Afferent<'g, S>>,
+    bias: &'g [S],
+    firing: Option<Firing<'g, S>>,
+    potentials: Vec<V>,
+    /// Positive minus negative spikes of each neuron so far.
+    counts: Vec<i32>,
+    /// What each neuron fires in this step; kept to save the allocation.
+    spikes: Vec<i8>,
+    /// Whether anything happened that a neuron may still have to answer.
+    restless: bool,
+}
+
+/// How the neurons of a stage fire.
+#[derive(Debug, Clone, Copy)]
+struct Firing<'g, S> {
+    rule: NeuronRule,
+    negative: NegativeThreshold,
+    threshold: &'g [S],
+    limit: i32,
+}
+
+/// One projection into the region.
+#[derive(Debug, Clone)]
+struct Afferent<'g, S> {
+    sources: &'g [Source<S>],
+    kernel: &'g Kernel<S>,
+    /// Taps of source position `p`: `taps[starts[p]..starts[p + 1]]`.
+    starts: Vec<u32>,
+    taps: Vec<LocalTap>,
+}
+
+/// A tap that lands in the region.
+#[derive(Debug, Clone, Copy)]
+struct LocalTap {
+    /// Position within the region.
+    row: u32,
+    tap: u32,
+}
+
+impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
+    pub fn new(
+        graph: &'g Graph<S>,
+        stage: &'g Stage<S>,
+        synapses: &'g Synapses<S>,
+        region: Region,
+        limit: i32,
+        negative: NegativeThreshold,
+    ) -> Self {
+        let channels = region.channels.start as usize..region.channels.end as usize;
+        let firing = match &stage.kind {
+            StageKind::Neurons(neurons) => {
+                Some(Firing { rule: neurons.rule, negative, threshold: &neurons.threshold[channels.clone()], limit })
+            }
+            StageKind::Readout { .. }
+            | StageKind::Input(_)
+            | StageKind::MaxPool { .. }
+            | StageKind::Scores { .. }
+            | StageKind::Softmax { .. }
+            | StageKind::Context { .. } => None,
+        };
+        let row = |_| match firing {
+            Some(firing) => firing.threshold.iter().map(|&of| neuron::start(firing.rule, V::of(of))).collect(),
+            None => vec![V::default(); channels.len()],
+        };
+        let afferent = |projection: &'g Projection<S>| {
+            let grid = projection.sources.first().map_or(stage.grid, |source| graph.stage(source.stage).grid);
+            Afferent::new(projection, grid, &region.positions)
+        };
+        Self {
+            afferents: synapses.projections.iter().map(afferent).collect(),
+            bias: &synapses.bias[channels.clone()],
+            firing,
+            potentials: region.positions.clone().flat_map(row).collect(),
+            counts: vec![0; region.neurons()],
+            spikes: vec![0; region.neurons()],
+            restless: true,
+            region,
+        }
+    }
+
+    /// Adds the weights of a spike; returns the number of synaptic operations.
+    pub fn receive(&mut self, source: StageId, position: u32, channel: u32, value: S) -> u64 {
+        let mut operations = 0;
+        let width = self.region.channels.len();
+        for afferent in &self.afferents {
+            let (channels, weights) = afferent.overlap(channel, &self.region.channels);
+            for sender in afferent.sources.iter().filter(|sender| sender.stage == source) {
+                let factor = V::default().plus(V::of(sender.gain), value);
+                for tap in afferent.of(position) {
+                    let start = tap.row as usize * width;
+                    let sums = &mut self.potentials[start + channels.start..start + channels.end];
+                    add_row(sums, factor, &afferent.kernel.row(tap.tap, channel)[weights.clone()]);
+                    operations += channels.len() as u64;
+                }
+            }
+        }
+        self.restless |= operations > 0;
+        operations
+    }
+
+    /// Adds the biases, in a driven step, and fires.
+    pub fn fire(&mut self, driven: bool, widths: Option<&mut Widths>, emit: Emit<S>) {
+        if driven {
+            for row in self.potentials.chunks_exact_mut(self.bias.len().max(1)) {
+                add_row(row, V::ONE, self.bias);
+            }
+            self.restless = true;
+        }
+        if let Some(widths) = widths {
+            self.potentials.iter().for_each(|potential| widths.add(potential.whole()));
+        }
+        let Some(firing) = self.firing.filter(|_| self.restless) else { return };
+        match firing.rule {
+            NeuronRule::Signed => self.fire_signed(firing),
+            NeuronRule::Plain => self.fire_plain(firing),
+        }
+        self.emit_spikes(emit);
+    }
+
+    fn fire_signed(&mut self, firing: Firing<S>) {
+        let width = firing.threshold.len().max(1);
+        let rows = self.potentials.chunks_exact_mut(width).zip(self.counts.chunks_exact_mut(width));
+        for ((potentials, counts), spikes) in rows.zip(self.spikes.chunks_exact_mut(width)) {
+            let neurons = potentials.iter_mut().zip(counts).zip(spikes);
+            for (((potential, count), spike), &threshold) in neurons.zip(firing.threshold) {
+                *spike = neuron::signed(*potential, V::of(threshold), *count, firing.limit, firing.negative);
+                *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
+                *count += i32::from(*spike);
+            }
+        }
+    }
+
+    fn fire_plain(&mut self, firing: Firing<S>) {
+        let thresholds = firing.threshold.iter().cycle();
+        let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
+        for (((potential, count), spike), &threshold) in neurons.zip(thresholds) {
+            *spike = neuron::plain(*potential, V::of(threshold));
+            *count += i32::from(*spike);
+            if *spike != 0 {
+                *potential = V::default();
+            }
+        }
+    }
+
+    fn emit_spikes(&mut self, emit: Emit<S>) {
+        self.restless = false;
+        let rows = self.spikes.chunks_exact(self.region.channels.len().max(1));
+        for (row, position) in rows.zip(self.region.positions.clone()) {
+            for (&spike, channel) in row.iter().zip(self.region.channels.clone()).filter(|(spike, _)| **spike != 0) {
+                emit(position, channel, S::spike(spike));
+                self.restless = true;
+            }
+        }
+    }
+
+    /// Spike counts; potentials where nothing fires.
+    pub fn values(&self) -> Vec<S::Wide> {
+        match self.firing {
+            Some(_) => self.counts.iter().map(|&count| S::Wide::count(count)).collect(),
+            None => self.potentials.iter().map(|&potential| potential.into()).collect(),
+        }
+    }
+}
+
+impl<'g, S: Arithmetic> Afferent<'g, S> {
+    fn new(projection: &'g Projection<S>, source: Grid, positions: &Range<u32>) -> Self {
+        let all = projection.kernel.taps(source);
+        let mut afferent =
+            Self { sources: &projection.sources, kernel: &projection.kernel, starts: vec![0], taps: vec![] };
+        for position in source.whole().positions {
+            let within = all.of(position).iter().filter(|tap| positions.contains(&tap.position));
+            afferent.taps.extend(within.map(|tap| LocalTap { row: tap.position - positions.start, tap: tap.tap }));
+            afferent.starts.push(afferent.taps.len() as u32);
+        }
+        afferent
+    }
+
+    fn of(&self, position: u32) -> &[LocalTap] {
+        let at = position as usize;
+        &self.taps[self.starts[at] as usize..self.starts[at + 1] as usize]
+    }
+
+    /// The channels that both `channel` and the region reach: within the region, and within a row of weights.
+    fn overlap(&self, channel: u32, region: &Range<u32>) -> (Range<usize>, Range<usize>) {
+        let reached = self.kernel.reached(channel);
+        let (start, end) = (reached.start.max(region.start), reached.end.min(region.end));
+        let within = |range: &Range<u32>| (start - range.start) as usize..(end - range.start) as usize;
+        if start < end { (within(region), within(&reached)) } else { (0..0, 0..0) }
+    }
+}

@@ -1,0 +1,150 @@
+//! Softmax: in fixed point as a chip does it, and in floats as published code does it.
+
+use crate::graph::SoftmaxRule;
+
+/// Turns a vector of scores into probabilities.
+pub trait Normalise<S>: std::fmt::Debug + Send + Sync {
+    /// A softmax by this rule in a run of `time_steps` drive steps.
+    fn new(rule: &SoftmaxRule, time_steps: u32) -> Self;
+    /// Replaces the scores of one vector, as they stand in step `step` (from 1), by their probabilities.
+    fn normalise(&self, vector: &mut [S], step: u32);
+}
+
+/// Fractional bits of an exponent before its table address is cut off.
+const EXPONENT_BITS: u32 = 24;
+/// Fractional bits of a power of two; the first entry of the table is `2^POWER_BITS`.
+const POWER_BITS: u32 = 24;
+/// Fractional bits of the reciprocal beyond those that the result has.
+const GUARD_BITS: u32 = 16;
+
+/// `2^(x − max)` by shift and table, one integer division for each vector, rounded.
+#[derive(Debug, Clone)]
+pub struct FixedSoftmax {
+    /// `2^(−k / 2^table_bits)` with [`POWER_BITS`] fractional bits.
+    powers: Vec<u64>,
+    /// Exponent of one unit of score in each of the steps 1..=T, with [`EXPONENT_BITS`] fractional bits.
+    factors: Vec<u64>,
+    table_bits: u32,
+    probability_bits: u32,
+}
+
+impl Normalise<i32> for FixedSoftmax {
+    fn new(rule: &SoftmaxRule, time_steps: u32) -> Self {
+        let unit = rule.scale * std::f64::consts::LOG2_E * f64::from(1u32 << EXPONENT_BITS);
+        let factor = |step: u32| (unit / f64::from(step).powi(2)).round() as u64;
+        Self {
+            powers: powers_of_two(rule.table_bits),
+            factors: (1..=time_steps.max(1)).map(factor).collect(),
+            table_bits: rule.table_bits,
+            probability_bits: rule.probability_bits,
+        }
+    }
+
+    fn normalise(&self, vector: &mut [i32], step: u32) {
+        let Some(&largest) = vector.iter().max() else { return };
+        let factor = self.factors[(step.max(1) as usize).min(self.factors.len()) - 1];
+        let power = |score: i32| self.power((i64::from(largest) - i64::from(score)) as u64, factor);
+        let sum: u64 = vector.iter().map(|&score| power(score)).sum();
+        let reciprocal = (1u64 << (POWER_BITS + GUARD_BITS + self.probability_bits)) / sum;
+        let half = 1u64 << (POWER_BITS + GUARD_BITS - 1);
+        for score in vector.iter_mut() {
+            *score = ((power(*score) * reciprocal + half) >> (POWER_BITS + GUARD_BITS)) as i32;
+        }
+    }
+}
+
+impl FixedSoftmax {
+    /// `2^(−distance · factor)` with [`POWER_BITS`] fractional bits.
+    fn power(&self, distance: u64, factor: u64) -> u64 {
+        let cut = EXPONENT_BITS - self.table_bits;
+        let exponent = distance.saturating_mul(factor).saturating_add((1 << cut) >> 1) >> cut;
+        let entry = self.powers[(exponent & ((1 << self.table_bits) - 1)) as usize];
+        entry.checked_shr((exponent >> self.table_bits).min(64) as u32).unwrap_or(0)
+    }
+}
+
+/// The table of `2^(−k / 2^bits)`, from square roots and products only, which every machine rounds alike.
+fn powers_of_two(bits: u32) -> Vec<u64> {
+    let roots: Vec<f64> =
+        std::iter::successors(Some(0.5f64), |power| Some(power.sqrt())).take(bits as usize + 1).collect();
+    let power = |k: usize| {
+        let factors = (0..bits).filter(|bit| k >> bit & 1 == 1).map(|bit| roots[(bits - bit) as usize]);
+        (factors.product::<f64>() * f64::from(1u32 << POWER_BITS)).round() as u64
+    };
+    (0..1usize << bits).map(power).collect()
+}
+
+/// The softmax of real numbers.
+#[derive(Debug, Clone)]
+pub struct FloatSoftmax {
+    scale: f32,
+    time_steps: u32,
+}
+
+impl Normalise<f32> for FloatSoftmax {
+    fn new(rule: &SoftmaxRule, time_steps: u32) -> Self {
+        Self { scale: rule.scale as f32, time_steps: time_steps.max(1) }
+    }
+
+    fn normalise(&self, vector: &mut [f32], step: u32) {
+        let time = step.clamp(1, self.time_steps) as f32;
+        softmax(vector, self.scale / (time * time));
+    }
+}
+
+/// Replaces scores by `softmax(scores · scale)`.
+pub fn softmax(vector: &mut [f32], scale: f32) {
+    let largest = vector.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    vector.iter_mut().for_each(|score| *score = ((*score - largest) * scale).exp());
+    let sum: f32 = vector.iter().sum();
+    vector.iter_mut().for_each(|power| *power /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::SoftmaxAxis;
+
+    fn rule(scale: f64, probability_bits: u32) -> SoftmaxRule {
+        SoftmaxRule { heads: 1, axis: SoftmaxAxis::Keys, scale, probability_bits, table_bits: 8 }
+    }
+
+    #[test]
+    fn fixed_point_is_within_one_step_of_the_real_softmax() {
+        for (scale, bits, time_steps) in [(0.07, 8, 1), (0.3, 12, 4), (1.9, 16, 8)] {
+            let rule = rule(scale, bits);
+            let mut whole: Vec<i32> = (0..64).map(|i| (i * 37) % 41 - 11).collect();
+            let mut real: Vec<f32> = whole.iter().map(|&score| score as f32).collect();
+            FixedSoftmax::new(&rule, time_steps).normalise(&mut whole, 3);
+            FloatSoftmax::new(&rule, time_steps).normalise(&mut real, 3);
+            let unit = f32::from(2u8).powi(bits as i32);
+            for (whole, real) in whole.iter().zip(real) {
+                // Half a step of rounding, and half a table entry: 2^(1/512) - 1 of the value.
+                let allowed = 0.51 + real * unit * 0.0014 + 0.01;
+                assert!((*whole as f32 - real * unit).abs() <= allowed, "{whole} against {}", real * unit);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_scores_share_evenly() {
+        let mut vector = vec![7; 64];
+        FixedSoftmax::new(&rule(0.5, 12), 4).normalise(&mut vector, 9);
+        assert_eq!(vector, vec![64; 64]);
+    }
+
+    #[test]
+    fn far_scores_vanish_without_overflow() {
+        let mut vector = vec![i32::MAX, i32::MIN, 0];
+        FixedSoftmax::new(&rule(1e9, 16), 1).normalise(&mut vector, 1);
+        assert_eq!(vector, vec![1 << 16, 0, 0]);
+    }
+
+    #[test]
+    fn the_table_starts_at_one_and_halves() {
+        let table = powers_of_two(8);
+        assert_eq!(table[0], 1 << POWER_BITS);
+        assert_eq!(table[128], (f64::from(1u32 << POWER_BITS) / 2f64.sqrt()).round() as u64);
+        assert!(table.windows(2).all(|pair| pair[0] > pair[1]) && table[255] > table[0] / 2);
+    }
+}
