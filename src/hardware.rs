@@ -21,8 +21,10 @@ pub struct Hardware {
     pub timing: Timing,
     /// What the account needs.
     pub energy: Energy,
-    /// The source of each constant by its path, such as `topology.core.neurons`.
+    /// The source of each constant by its path, such as `topology.core.neurons`; `[KEY]` cites one of the references.
     pub sources: BTreeMap<String, String>,
+    /// The publications that sources cite, by key.
+    pub references: BTreeMap<String, String>,
 }
 
 /// What is where, and how much fits.
@@ -196,6 +198,8 @@ pub struct Field {
 
 /// A table of constants. Values pass as numbers; a word is its index in [`Range::Word`].
 pub trait Section: Sized {
+    /// Where the section stands in the file, such as `topology.mesh`.
+    const PATH: &'static str;
     /// The constants, in the order of the file.
     const FIELDS: &'static [Field];
     /// Makes the section from one value for each field, each within its range.
@@ -235,12 +239,13 @@ macro_rules! choice {
 }
 
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty, $range:expr, $sentence:literal;)* }) => {
+    ($(#[$doc:meta])* $name:ident in $path:literal { $($key:ident: $kind:ty, $range:expr, $sentence:literal;)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $name { $(#[doc = $sentence] pub $key: $kind,)* }
 
         impl Section for $name {
+            const PATH: &'static str = $path;
             const FIELDS: &'static [Field] = &[
                 $(Field { key: stringify!($key), sentence: $sentence, range: $range },)*
             ];
@@ -330,14 +335,14 @@ choice!(
 
 section!(
     /// Size of the mesh.
-    Mesh {
+    Mesh in "topology.mesh" {
         columns: u32, Range::Whole(1, 1024), "Tiles in a row.";
         rows: u32, Range::Whole(1, 1024), "Rows of tiles.";
     }
 );
 section!(
     /// Capacities of a core.
-    CoreCapacity {
+    CoreCapacity in "topology.core" {
         neurons: u64, Range::Whole(1, 1 << 32), "Membrane potentials of a core.";
         synapse_bits: u64, Range::Whole(1, 1 << 48), "Weight memory of a core, in bits.";
         weight_bits: u32, Range::Whole(1, 16), "Widest weight, sign included, in bits.";
@@ -349,26 +354,26 @@ section!(
 );
 section!(
     /// Capacities of a max-pool unit.
-    MaxPoolCapacity {
+    MaxPoolCapacity in "topology.max_pool" {
         count_bits: u64, Range::Whole(1, 1 << 48), "Memory for the spike counts of all inputs, 8 bits each, in bits.";
     }
 );
 section!(
     /// Capacities of an attention unit.
-    AttentionCapacity {
+    AttentionCapacity in "topology.attention" {
         state_bits: u64, Range::Whole(1, 1 << 48), "Memory for the operands and sums of an attention product, in bits: counts 8, scores and probabilities 16, context sums 32 each.";
     }
 );
 section!(
     /// Capacities of a softmax unit.
-    SoftmaxCapacity {
+    SoftmaxCapacity in "topology.softmax" {
         state_bits: u64, Range::Whole(1, 1 << 48), "Memory for scores and probabilities, 16 bits each, in bits.";
         table_bits: u32, Range::Whole(1, 16), "Address bits of the table of powers of two.";
     }
 );
 section!(
     /// The network on chip.
-    Noc {
+    Noc in "topology.noc" {
         routing: Routing, Range::Word(Routing::KEYS), "Which way a packet turns.";
         multicast: Multicast, Range::Word(Multicast::KEYS), "How a spike reaches several units.";
         virtual_channels: u32, Range::Whole(1, 16), "Virtual channels of each router input.";
@@ -382,13 +387,13 @@ section!(
 );
 section!(
     /// The clock.
-    Clock {
+    Clock in "timing.clock" {
         mhz: u64, Range::Whole(1, 1_000_000), "Clock of the chip in MHz, or the time resolution of an asynchronous one.";
     }
 );
 section!(
     /// Core pipeline: axon in, synapse, soma, axon out.
-    CoreTiming {
+    CoreTiming in "timing.core" {
         axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
         lanes: u64, RATE, "Weights added at once.";
         synapse_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `lanes` weights.";
@@ -400,7 +405,7 @@ section!(
 );
 section!(
     /// Max-pool unit.
-    MaxPoolTiming {
+    MaxPoolTiming in "timing.max_pool" {
         axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
         comparators: u64, RATE, "Windows compared at once.";
         compare_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `comparators` windows.";
@@ -409,7 +414,7 @@ section!(
 );
 section!(
     /// Attention unit.
-    AttentionTiming {
+    AttentionTiming in "timing.attention" {
         axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
         lanes: u64, RATE, "Sums changed at once.";
         mac_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `lanes` sums.";
@@ -419,7 +424,7 @@ section!(
 );
 section!(
     /// Softmax unit.
-    SoftmaxTiming {
+    SoftmaxTiming in "timing.softmax" {
         axon_in_cycles: u64, CYCLES, "Cycles to take one arriving score.";
         exp_lanes: u64, RATE, "Exponentials computed at once.";
         exp_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `exp_lanes` exponentials.";
@@ -429,13 +434,13 @@ section!(
 );
 section!(
     /// Image port.
-    PortTiming {
+    PortTiming in "timing.port" {
         axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet of pixels.";
     }
 );
 section!(
     /// Routers and links.
-    NocTiming {
+    NocTiming in "timing.noc" {
         router_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from a flit's arrival in a router to its leaving, when nothing is in its way.";
         link_horizontal_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the east or west.";
         link_vertical_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the north or south.";
@@ -447,7 +452,7 @@ section!(
 );
 section!(
     /// Time-step discipline.
-    StepTiming {
+    StepTiming in "timing.step" {
         discipline: Discipline, Range::Word(Discipline::KEYS), "How time steps are kept apart.";
         barrier_cycles: u64, CYCLES, "Cycles of one global barrier.";
         steps_ahead: u32, Range::Whole(1, 65_536), "With tokens: how many steps a unit may be ahead of the units that it sends to.";

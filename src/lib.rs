@@ -4,6 +4,7 @@ pub mod account;
 pub mod action;
 pub mod activity;
 pub mod compile;
+pub mod constants;
 pub mod convert;
 pub mod engine;
 pub mod functional;

@@ -22,6 +22,15 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// This place of a text that itself starts at `start` of another.
+    #[must_use]
+    pub fn after(self, start: Self) -> Self {
+        let column = if self.line == 1 { start.column + self.column - 1 } else { self.column };
+        Self { line: start.line + self.line - 1, column }
+    }
+}
+
 impl Fault {
     /// A fault of the file as a whole.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -6,16 +6,22 @@
 mod assemble;
 mod fault;
 mod file;
+mod hardware;
 mod images;
 mod network;
+mod outline;
+mod presets;
+mod sets;
 mod tensors;
 
 pub mod reference;
 
 pub use assemble::assemble;
 pub use fault::{Fault, LoadError, Place};
+pub use hardware::{hardware, hardware_from_text};
 pub use images::images;
 pub use network::{BUNDLE_KEY, architecture, network};
+pub use presets::{PRESETS, preset};
 
 /// Parses a RON text into a noun.
 fn ron_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {

@@ -1,0 +1,64 @@
+//! The built-in hardware descriptions are whole, sourced, and roomy enough; a set changes one constant.
+
+use spikemesh::hardware::{Discipline, Hardware, Multicast, UnitKind};
+use spikemesh::load;
+use std::path::Path;
+
+fn preset(name: &str, sets: &[&str]) -> Hardware {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    load::hardware(Path::new(name), &sets).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn units(hardware: &Hardware) -> [usize; 5] {
+    let units = hardware.topology.units();
+    UnitKind::ALL.map(|kind| units.iter().filter(|unit| unit.kind == kind).count())
+}
+
+#[test]
+fn the_built_in_chips_have_the_units_that_they_claim() {
+    assert_eq!(units(&preset("mesh28", &[])), [206, 16, 20, 10, 4]);
+    assert_eq!(units(&preset("loihi", &[])), [128, 0, 0, 0, 1]);
+}
+
+#[test]
+fn every_constant_has_value_sentence_and_source() {
+    for (name, _) in load::PRESETS {
+        let hardware = preset(name, &[]);
+        assert_eq!(hardware.name, name);
+        let constants = hardware.constants();
+        assert_eq!(constants.len(), hardware.sources.len());
+        for constant in constants {
+            let source = constant.source.trim();
+            assert!(!source.is_empty() && !constant.value.is_empty() && !constant.sentence.is_empty(), "{constant:?}");
+        }
+    }
+}
+
+#[test]
+fn a_listing_shows_values_as_the_file_does() {
+    let hardware = preset("loihi", &["clock.mhz=20000"]);
+    let row = |path: &str| hardware.constants().into_iter().find(|constant| constant.path == path).unwrap();
+    assert_eq!(row("energy.synaptic_op_pj").value, "23.6");
+    assert_eq!(row("energy.synaptic_op_pj").unit, "pJ");
+    assert_eq!(row("energy.synaptic_op_pj").source, "[D18]");
+    assert_eq!(row("timing.step.discipline").value, "barrier");
+    assert_eq!(
+        (row("timing.clock.mhz").value.as_str(), row("timing.clock.mhz").source.as_str()),
+        ("20000", "--set clock.mhz=20000")
+    );
+    assert!(hardware.references["D18"].contains("Davies"));
+}
+
+#[test]
+fn a_set_changes_one_constant_and_nothing_else() {
+    let (plain, mut changed) =
+        (preset("mesh28", &[]), preset("mesh28", &["mesh.columns=32", "noc.multicast=unicast", "discipline=barrier"]));
+    assert_eq!(changed.topology.mesh.columns, 32);
+    assert_eq!(changed.topology.noc.multicast, Multicast::Unicast);
+    assert_eq!(changed.timing.step.discipline, Discipline::Barrier);
+    changed.topology.mesh.columns = 16;
+    changed.topology.noc.multicast = Multicast::Tree;
+    changed.timing.step.discipline = Discipline::Tokens;
+    changed.sources.clone_from(&plain.sources);
+    assert_eq!(changed, plain);
+}
