@@ -34,4 +34,6 @@ pub struct SliceActivity {
     pub flit_hops: u64,
     /// Most packets that waited at once in its unit's input queue.
     pub peak_queue: u64,
+    /// Most packets that waited at once for its router, the one that was being sent included.
+    pub peak_outgoing: u64,
 }

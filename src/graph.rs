@@ -159,6 +159,12 @@ pub struct Kernel<S> {
 }
 
 impl<S: Number> Kernel<S> {
+    /// How many weights its shape asks for.
+    #[must_use]
+    pub fn weight_count(&self) -> usize {
+        self.window.area() as usize * self.in_channels as usize * (self.out_channels / self.groups) as usize
+    }
+
     /// Output channels that an input channel reaches, the same for every tap.
     #[must_use]
     pub fn reached(&self, in_channel: u32) -> Range<u32> {

@@ -100,6 +100,18 @@ impl Reach {
         spans.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end)).unwrap_or(channel..channel + 1)
     }
 
+    /// Channels `k·n..(k + 1)·n` of any one position spread alike, for every `k`: this is the largest such `n` known.
+    #[must_use]
+    pub fn channel_run(&self) -> u32 {
+        let runs = self.shapes.iter().map(|shape| match shape {
+            Shape::Kernel { group_in, .. } => *group_in,
+            Shape::HeadRow { width_in, .. } => *width_in,
+            Shape::KeyColumn { width, .. } => *width,
+            Shape::Windows(_) | Shape::Same | Shape::Column { .. } => 1,
+        });
+        runs.reduce(divisor).unwrap_or(1)
+    }
+
     /// How many values of `region` a spike of `(position, channel)` changes, each counted as often as it is changed.
     #[must_use]
     pub fn operations(&self, position: u32, channel: u32, region: &Region) -> u64 {
@@ -153,4 +165,9 @@ impl Shape {
 
 fn overlap(a: &Range<u32>, b: &Range<u32>) -> usize {
     a.end.min(b.end).saturating_sub(a.start.max(b.start)) as usize
+}
+
+/// Greatest common divisor.
+fn divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { divisor(b, a % b) }
 }

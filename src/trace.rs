@@ -1,7 +1,7 @@
 //! Spike traces: who fired in which time step, stage by stage; what a functional run gives and a replay needs.
 
-use crate::graph::Graph;
-use crate::units::{Grid, Region, StageId};
+use crate::graph::{Graph, Stage, StageKind};
+use crate::units::{Grid, Number, Region, StageId};
 use bitvec::prelude::{BitVec, Lsb0};
 
 /// When a spike that is fired in step t is integrated.
@@ -84,6 +84,13 @@ impl Widths {
         self.0[65 - (value ^ (value >> 63)).leading_zeros() as usize] += 1;
     }
 
+    /// Adds all counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum += count;
+        }
+    }
+
     /// The widest value, in bits.
     #[must_use]
     pub fn peak(&self) -> u32 {
@@ -130,6 +137,47 @@ impl SpikeTrain {
             Self::Graded { neurons, values } => (values.len(), *neurons),
         };
         values.checked_div(neurons).unwrap_or(0) as u32
+    }
+
+    /// What a stage sends that sends nothing for `steps` steps.
+    #[must_use]
+    pub fn resting<S: Number>(stage: &Stage<S>, steps: u32) -> Self {
+        let neurons = stage.grid.neurons();
+        let len = neurons * steps as usize;
+        if matches!(stage.kind, StageKind::Readout { .. }) {
+            Self::Silent
+        } else if stage.kind.is_graded() {
+            Self::Graded { neurons, values: vec![0; len] }
+        } else {
+            Self::Spikes { neurons, presence: BitVec::repeat(false, len), negative: BitVec::repeat(false, len) }
+        }
+    }
+
+    /// Adds what neuron `(position, channel)` of a stage of shape `grid` sends in `step` (from 1, one that the train holds):
+    /// ±1, or a graded value.
+    pub fn put(&mut self, step: u32, grid: Grid, (position, channel): (u32, u32), value: i32) {
+        let at = (step - 1) as usize * grid.neurons() + grid.whole().local(position, channel);
+        match self {
+            Self::Silent => {}
+            Self::Spikes { presence, negative, .. } => {
+                presence.set(at, true);
+                negative.set(at, value < 0);
+            }
+            Self::Graded { values, .. } => values[at] = value,
+        }
+    }
+
+    /// Whether it holds whole steps of a stage of this shape.
+    #[must_use]
+    pub fn fits(&self, grid: Grid) -> bool {
+        let whole = |neurons: usize, values: usize| neurons == grid.neurons() && values.is_multiple_of(neurons.max(1));
+        match self {
+            Self::Silent => true,
+            Self::Spikes { neurons, presence, negative } => {
+                whole(*neurons, presence.len()) && presence.len() == negative.len()
+            }
+            Self::Graded { neurons, values } => whole(*neurons, values.len()),
+        }
     }
 
     /// Calls `visit(position, channel, value)` for everything that `region` of a stage of shape `grid` sent in `step`

@@ -1,10 +1,38 @@
 //! Program × chip × input → activity: the event-driven, cycle-level machine, in whole numbers.
+//!
+//! One cycle, move by move; the clock jumps over cycles in which nothing is due:
+//!
+//! 1. Flits and credits that are due arrive, and every router that can moves flits on.
+//! 2. Units take the packets that have reached them: spikes into potentials, counts and sums, tokens and acknowledgements
+//!    into their books; a unit that waits for nothing more fires its time step.
+//! 3. Firing units hand over what they have built: spikes in packets, then tokens and acknowledgements; then their next
+//!    time step begins.
+//! 4. Packet queues send their next flits into the routers.
+//! 5. The clock goes to the next cycle in which anything is due. If there is none, all is done, or the barrier begins the
+//!    next time step, or the run has come to a standstill, and those who wait are named.
+//!
+//! Everything that one router or unit does to another lies in a later cycle or a later move, so the result does not depend
+//! on the order in which they are visited.
 #![deny(clippy::float_arithmetic)]
 
+mod control;
+mod drive;
 mod fault;
+mod fire;
+mod machine;
+mod marks;
 pub mod mesh;
+mod packets;
+mod run;
+mod state;
+mod units;
 
+pub use control::schedule;
 pub use fault::{Culprit, EngineError, Stall};
+pub use machine::Machine;
+
+use drive::{Live, Replay};
+use run::Run;
 
 use crate::activity::Activity;
 use crate::graph::Graph;
@@ -46,11 +74,41 @@ pub struct Outcome {
     pub trace: Option<ImageTrace>,
 }
 
-/// Runs one image on one chip.
+/// Runs one image on one chip; for several images make a [`Machine`] once.
 ///
 /// # Errors
 /// [`EngineError`] if program, chip and input do not belong together, or if the run comes to a standstill.
 pub fn run(program: &Program, topology: &Topology, timing: &Timing, drive: Drive) -> Result<Outcome, EngineError> {
-    let _ = (program, topology, timing, drive);
-    Err(EngineError::Misfit("the engine moves packets, but does not run programs yet".into()))
+    match drive {
+        Drive::Replay { graph, trace, time_steps } => {
+            Machine::new(program, topology, timing, graph)?.replay(trace, time_steps)
+        }
+        Drive::Live { graph, image, time_steps, steps } => {
+            Machine::new(program, topology, timing, graph)?.live(image, time_steps, steps)
+        }
+    }
+}
+
+impl Machine<'_> {
+    /// Runs one image whose spikes were recorded with the [`schedule`] of the chip's discipline; biases flow in the steps up
+    /// to `time_steps`.
+    ///
+    /// # Errors
+    /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
+    pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
+        let drive = Replay::new(self, trace)?;
+        let (activity, _) = Run::new(self, drive, time_steps, trace.steps).to_the_end()?;
+        Ok(Outcome { activity, trace: None })
+    }
+
+    /// Runs one image for `steps` steps, the units computing the spikes; image and biases flow in the steps up to
+    /// `time_steps`.
+    ///
+    /// # Errors
+    /// [`EngineError::Misfit`] if image or weights are missing, [`EngineError::Stall`] at a standstill.
+    pub fn live(&self, image: &[u8], time_steps: u32, steps: u32) -> Result<Outcome, EngineError> {
+        let drive = Live::new(self, image, time_steps, steps)?;
+        let (activity, drive) = Run::new(self, drive, time_steps, steps).to_the_end()?;
+        Ok(Outcome { activity, trace: Some(drive.into_trace()) })
+    }
 }

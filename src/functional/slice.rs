@@ -45,10 +45,25 @@ impl<'g> SliceState<'g> {
     /// vector that is normalised whole.
     #[must_use]
     pub fn new(graph: &'g Graph<i32>, stage: StageId, region: Region, time_steps: u32) -> Self {
+        Self::several(graph, [(stage, region)], time_steps).remove(0)
+    }
+
+    /// Several regions at rest, as by [`SliceState::new`].
+    #[must_use]
+    pub fn several(
+        graph: &'g Graph<i32>,
+        places: impl IntoIterator<Item = (StageId, Region)>,
+        time_steps: u32,
+    ) -> Vec<Self> {
         // A neuron gets no input later than one step for each stage before it after the last drive.
         let fires = time_steps.saturating_add(graph.stages.len() as u32);
-        let narrow = i32::holds(bounds::sums(graph, fires)[stage.index()]);
-        Self::prepare(graph, stage, region, Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true })
+        let sums = bounds::sums(graph, fires);
+        let state = |(stage, region): (StageId, Region)| {
+            let narrow = i32::holds(sums[stage.index()]);
+            let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };
+            Self::prepare(graph, stage, region, setting)
+        };
+        places.into_iter().map(state).collect()
     }
 }
 

@@ -1,0 +1,148 @@
+//! The end of a step on one unit: the soma goes over its neurons, spikes are packed, the rest of the chip is told.
+
+use super::drive::Spikes;
+use super::mesh::{Packet, Passage};
+use super::packets::{Kind, Spike};
+use super::run::Run;
+use super::state::Outgoing;
+use super::units::{Role, Scan};
+use crate::action::Action;
+use crate::hardware::Soma;
+use crate::units::{Cycle, RouteId, SliceId};
+use std::cmp::Reverse;
+
+impl<D: Spikes> Run<'_, D> {
+    /// A slice fires its step, from `start` on: all that it will hand over is put into its outbox with its cycles.
+    pub fn fire(&mut self, slice: usize, start: Cycle) {
+        let (seat, step) = (self.seat(slice), self.slices[slice].step);
+        let mut fired = std::mem::take(&mut self.fired);
+        self.drive.fire(slice, step, &mut fired);
+        let scan = self.scan(slice, start, &fired);
+        let state = &mut self.slices[slice];
+        state.firing = true;
+        state.activity.spikes += fired.len() as u64;
+        state.activity.negative_spikes += fired.iter().filter(|spike| spike.value < 0).count() as u64;
+        state.activity.counts.add(Action::Spike, fired.len() as u64);
+        let mut sent = vec![0; seat.to_destinations.len()];
+        let built = self.pack(slice, &scan, &fired, &mut sent);
+        let mut end = scan.end.max(built);
+        if !self.is_barrier() {
+            end = self.announce(slice, end, &sent);
+        }
+        let state = &mut self.slices[slice];
+        state.outbox.push_back((end, Outgoing::End));
+        state.work(start, end);
+        state.changed.clear();
+        if let Some((due, _)) = state.outbox.front() {
+            self.calendar.push(Reverse((*due, slice as u32)));
+        }
+        fired.clear();
+        self.fired = fired;
+    }
+
+    /// Counts what the unit looks at, and how long that takes.
+    fn scan(&mut self, slice: usize, start: Cycle, fired: &[Spike]) -> Scan {
+        let (seat, drive) = (self.seat(slice), self.slices[slice].step <= self.time_steps);
+        let (state, all) = (&mut self.slices[slice], seat.region.neurons() as u64);
+        let counts = &mut state.activity.counts;
+        match seat.role {
+            Role::Port | Role::MaxPool => Scan::at_once(start),
+            Role::Attention => {
+                counts.add(Action::AttentionAccess, all);
+                Scan::through(start, all, &seat.pace)
+            }
+            Role::Softmax(vectors) => {
+                let count = if drive { u64::from(vectors.count) } else { state.changed.count() };
+                let elements = count * u64::from(vectors.len);
+                counts.add(Action::SoftmaxDivide, count);
+                counts.add(Action::SoftmaxExp, elements);
+                counts.add(Action::SoftmaxScale, elements);
+                Scan::normalise(start, count, u64::from(vectors.len), &seat.pace)
+            }
+            Role::Core(soma) => {
+                for spike in fired.iter().filter(|_| !drive) {
+                    let local = seat.region.local(spike.position, spike.channel);
+                    state.changed.add(local..local + 1);
+                }
+                let updated = if drive { all } else { state.changed.count() };
+                let visited = if soma == Soma::Sweep { all } else { updated };
+                counts.add(Action::NeuronUpdate, updated);
+                counts.add(Action::NeuronVisit, visited);
+                Scan::through(start, visited, &seat.pace)
+            }
+        }
+    }
+
+    /// When the unit has found a spike.
+    fn found(&self, slice: usize, scan: &Scan, spike: &Spike) -> Cycle {
+        let (seat, state) = (self.seat(slice), &self.slices[slice]);
+        let local = seat.region.local(spike.position, spike.channel);
+        let by_event = seat.role == Role::Core(Soma::Event) && state.step > self.time_steps;
+        scan.found(if by_event { state.changed.rank(local) } else { local as u64 })
+    }
+
+    /// Packs consecutive spikes of one route, and counts the packets for each destination; when the last one is built.
+    fn pack(&mut self, slice: usize, scan: &Scan, fired: &[Spike], sent: &mut [u64]) -> Cycle {
+        let (machine, seat, step) = (self.machine, self.seat(slice), self.slices[slice].step);
+        let most = machine.wiring.noc.spikes_per_packet as usize;
+        let routes = &machine.program.route_of[slice];
+        let route_of = |spike: &Spike| routes[seat.region.local(spike.position, spike.channel)];
+        let (mut built, mut rest) = (0, fired);
+        while let Some(first) = rest.first() {
+            let route = route_of(first);
+            let alike = rest.iter().take(most).take_while(|spike| route_of(spike) == route).count();
+            let (group, others) = rest.split_at(alike);
+            rest = others;
+            let found = self.found(slice, scan, &group[alike - 1]);
+            built = self.build(slice, route, group, step, built.max(found));
+            for &destination in &machine.ways[route.index()].destinations {
+                sent[destination as usize] += 1;
+            }
+        }
+        built
+    }
+
+    /// Builds the packets of a group of spikes, one for each tree of its route, from `from` on; when the last one is built.
+    fn build(&mut self, slice: usize, route: RouteId, group: &[Spike], step: u32, from: Cycle) -> Cycle {
+        let trees = &self.machine.ways[route.index()].trees;
+        let copies = trees.iter().map(|tree| tree.passage.deliveries).sum();
+        if trees.is_empty() {
+            return from;
+        }
+        let tag = self.parcels.add(Kind::Spikes, SliceId::at(slice), step, copies);
+        self.parcels.get_mut(tag).spikes.extend_from_slice(group);
+        let mut built = from;
+        for tree in 0..trees.len() as u32 {
+            built += self.seat(slice).pace.axon_out;
+            self.slices[slice].outbox.push_back((built, Outgoing::Spikes { tag, route: route.0, tree }));
+        }
+        built
+    }
+
+    /// Builds tokens and acknowledgements, from `from` on; when the last one is built.
+    fn announce(&mut self, slice: usize, from: Cycle, sent: &[u64]) -> Cycle {
+        let (seat, outbox) = (&self.machine.seats[slice], &mut self.slices[slice].outbox);
+        let tokens = sent.iter().zip(0..).map(|(&packets, destination)| Outgoing::Token { destination, packets });
+        let sources = seat.to_sources.len() as u32;
+        let acknowledgements = (0..sources).map(|source| Outgoing::Acknowledgement { source });
+        let mut built = from;
+        for outgoing in tokens.chain(acknowledgements) {
+            built += seat.pace.axon_out;
+            outbox.push_back((built, outgoing));
+        }
+        built
+    }
+
+    /// Hands a packet to the router, and counts all that it will cause.
+    pub fn send(&mut self, slice: usize, packet: Packet, passage: Passage, action: Action) {
+        let activity = &mut self.slices[slice].activity;
+        let flits = u64::from(packet.flits);
+        activity.counts.add(action, 1);
+        activity.counts.add(Action::FlitRoute, flits * passage.routes);
+        activity.counts.add(Action::HopHorizontal, flits * passage.horizontal);
+        activity.counts.add(Action::HopVertical, flits * passage.vertical);
+        activity.counts.add(Action::LocalDelivery, flits * passage.deliveries);
+        activity.flit_hops += flits * (passage.horizontal + passage.vertical);
+        self.mesh.inject(self.machine.seats[slice].unit, packet);
+    }
+}

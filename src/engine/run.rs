@@ -1,0 +1,221 @@
+//! The loop of one image, and what units do when packets reach them.
+
+use super::drive::Spikes;
+use super::machine::Seat;
+use super::mesh::{Delivery, Mesh, Packet};
+use super::packets::{Kind, Parcel, Parcels, Spike};
+use super::state::{Outgoing, SliceState};
+use super::units::Role;
+use super::{EngineError, Machine, control};
+use crate::action::Action;
+use crate::activity::Activity;
+use crate::hardware::Discipline;
+use crate::units::{Cycle, SliceId};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// One image on its way through a machine.
+pub(super) struct Run<'m, D> {
+    pub machine: &'m Machine<'m>,
+    pub drive: D,
+    pub mesh: Mesh<'m>,
+    pub slices: Vec<SliceState>,
+    pub parcels: Parcels,
+    /// When each firing slice next hands something over: by cycle, then by slice.
+    pub calendar: BinaryHeap<Reverse<(Cycle, u32)>>,
+    /// T: steps in which the biases flow.
+    pub time_steps: u32,
+    /// Steps to run.
+    pub steps: u32,
+    pub step_ends: Vec<Cycle>,
+    /// What a slice is firing; empty between firings.
+    pub fired: Vec<Spike>,
+}
+
+impl<'m, D: Spikes> Run<'m, D> {
+    pub fn new(machine: &'m Machine<'m>, drive: D, time_steps: u32, steps: u32) -> Self {
+        Self {
+            machine,
+            drive,
+            mesh: Mesh::new(&machine.wiring, machine.order),
+            slices: machine.seats.iter().map(SliceState::new).collect(),
+            parcels: Parcels::default(),
+            calendar: BinaryHeap::new(),
+            time_steps,
+            steps,
+            step_ends: vec![0; steps as usize],
+            fired: vec![],
+        }
+    }
+
+    /// The loop; its moves are those of the engine's page.
+    pub fn to_the_end(mut self) -> Result<(Activity, D), EngineError> {
+        let mut now = 0;
+        let mut deliveries = vec![];
+        self.begin();
+        loop {
+            self.mesh.carry(now, &mut deliveries);
+            for delivery in deliveries.drain(..) {
+                self.receive(delivery);
+            }
+            while self.calendar.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+                self.hand_over(now);
+            }
+            self.mesh.launch(now);
+            let calendar = self.calendar.peek().map(|Reverse((due, _))| *due);
+            let next = self.mesh.next(now).into_iter().chain(calendar).min();
+            now = match next {
+                Some(next) => next,
+                None if self.at_rest(now)? => break,
+                None => now,
+            };
+        }
+        Ok(self.activity())
+    }
+
+    pub fn seat(&self, slice: usize) -> &'m Seat<'m> {
+        &self.machine.seats[slice]
+    }
+
+    /// A packet reaches the unit of a slice.
+    fn receive(&mut self, Delivery { cycle, unit, tag }: Delivery) {
+        let Some(slice) = self.machine.slice_at[unit.index()].map(SliceId::index) else { return };
+        let Parcel { kind, sender, step, .. } = *self.parcels.get(tag);
+        let here = &self.machine.program.slices[slice];
+        match kind {
+            Kind::Spikes => self.receive_spikes(slice, tag, cycle),
+            Kind::Token { packets } => {
+                if let Ok(source) = here.sources.binary_search(&sender) {
+                    self.slices[slice].take_token(source, step, packets);
+                }
+                self.parcels.taken(tag);
+            }
+            Kind::Acknowledgement => {
+                if let Ok(destination) = here.destinations.binary_search(&sender) {
+                    let last = &mut self.slices[slice].acknowledged[destination];
+                    *last = step.max(*last);
+                }
+                self.parcels.taken(tag);
+            }
+        }
+        self.fire_if_ready(slice, cycle);
+    }
+
+    fn receive_spikes(&mut self, slice: usize, tag: u32, now: Cycle) {
+        let Parcel { sender, step, .. } = *self.parcels.get(tag);
+        let source = self.machine.program.slices[slice].sources.binary_search(&sender).ok();
+        let state = &mut self.slices[slice];
+        // A packet that nobody announced may come too late; it is taken as soon as possible.
+        let soonest = state.step + u32::from(state.firing);
+        let due = (step + control::delay(self.machine.timing.step.discipline)).max(soonest);
+        state.tally(due).arrived += u64::from(source.is_some());
+        if let Some(source) = source {
+            state.from_sources[source].arrived += 1;
+        }
+        if due > state.step || state.firing {
+            state.tally(due).early.push(tag);
+            state.early += 1;
+            state.note_queue();
+        } else {
+            self.integrate(slice, tag, now);
+        }
+    }
+
+    /// A slice takes a packet that is due.
+    pub fn integrate(&mut self, slice: usize, tag: u32, now: Cycle) {
+        let (seat, state) = (&self.machine.seats[slice], &mut self.slices[slice]);
+        let sender = self.parcels.get(tag).sender;
+        let source = self.machine.program.slices[slice].sources.binary_search(&sender).ok();
+        let spikes = &self.parcels.get(tag).spikes;
+        let (mut begin, mut all_operations) = (None, 0);
+        for spike in spikes {
+            let (operations, work) =
+                source.map_or((0, 0), |source| seat.inputs[source].of(spike.position, spike.channel));
+            begin.get_or_insert(state.intake.take(now, &seat.pace, work));
+            all_operations += operations;
+        }
+        let begin = begin.unwrap_or(now);
+        state.work(begin, state.intake.done);
+        state.wait(now, begin);
+        seat.role.count_arrival(spikes.len() as u64, all_operations, &mut state.activity.counts);
+        let stage = self.machine.seats[sender.index()].stage;
+        if state.step > self.time_steps {
+            mark(self.machine, seat, state, stage, spikes);
+        }
+        self.drive.receive(slice, stage, spikes);
+        self.parcels.taken(tag);
+    }
+
+    /// The slice that is first in the calendar hands over what is due.
+    fn hand_over(&mut self, now: Cycle) {
+        let Some(Reverse((_, index))) = self.calendar.pop() else { return };
+        let slice = index as usize;
+        while let Some((_, outgoing)) = self.slices[slice].outbox.pop_front_if(|(due, _)| *due <= now) {
+            match outgoing {
+                Outgoing::Spikes { tag, route, tree } => {
+                    let way = self.machine.ways[route as usize].trees[tree as usize];
+                    let seat = self.seat(slice);
+                    let flits = super::packets::spike_flits(
+                        &self.machine.wiring.noc,
+                        self.parcels.get(tag).spikes.len(),
+                        seat.graded,
+                    );
+                    self.slices[slice].activity.packets += 1;
+                    self.send(slice, Packet { tag, way: way.way, flits: flits as u16 }, way.passage, Action::AxonOut);
+                }
+                Outgoing::Token { destination, packets } => {
+                    let to = self.seat(slice).to_destinations[destination as usize];
+                    self.send_control(slice, Kind::Token { packets }, to);
+                }
+                Outgoing::Acknowledgement { source } => {
+                    let to = self.seat(slice).to_sources[source as usize];
+                    self.send_control(slice, Kind::Acknowledgement, to);
+                }
+                Outgoing::End => self.end_step(slice, now),
+            }
+        }
+        if let Some((due, _)) = self.slices[slice].outbox.front() {
+            self.calendar.push(Reverse((*due, index)));
+        }
+    }
+
+    fn activity(self) -> (Activity, D) {
+        let mut slices = vec![];
+        for (state, seat) in self.slices.into_iter().zip(&self.machine.seats) {
+            let peak_outgoing = self.mesh.peak_waiting(seat.unit);
+            slices.push(crate::activity::SliceActivity { peak_outgoing, ..state.activity });
+        }
+        let cycles = self.step_ends.last().copied().unwrap_or(0);
+        (Activity { cycles, step_ends: self.step_ends, slices, link_flits: self.mesh.link_flits() }, self.drive)
+    }
+
+    pub fn is_barrier(&self) -> bool {
+        self.machine.timing.step.discipline == Discipline::Barrier
+    }
+}
+
+/// Notes which neurons or vectors the spikes change.
+fn mark(machine: &Machine, seat: &Seat, state: &mut SliceState, source: crate::units::StageId, spikes: &[Spike]) {
+    match seat.role {
+        Role::Core(_) => {
+            let Some(reach) = machine.reaches.get(&(seat.stage, source)) else { return };
+            for area in spikes.iter().flat_map(|spike| reach.areas(spike.position, spike.channel)) {
+                let channels = area.channels.start.max(seat.region.channels.start)
+                    ..area.channels.end.min(seat.region.channels.end);
+                let positions = area.positions.start.max(seat.region.positions.start)
+                    ..area.positions.end.min(seat.region.positions.end);
+                for position in positions.filter(|_| !channels.is_empty()) {
+                    let first = seat.region.local(position, channels.start);
+                    state.changed.add(first..first + channels.len());
+                }
+            }
+        }
+        Role::Softmax(vectors) => {
+            for spike in spikes.iter().filter(|spike| seat.region.contains(spike.position, spike.channel)) {
+                let vector = vectors.of(seat.region, spike.position, spike.channel) as usize;
+                state.changed.add(vector..vector + 1);
+            }
+        }
+        Role::Port | Role::MaxPool | Role::Attention => {}
+    }
+}
