@@ -63,8 +63,8 @@ pub struct StageUnits {
 pub enum Fault {
     /// The chip lacks a kind of unit.
     #[error(
-        "the chip has no {} unit, which {} need{}; take a chip that has one, add `{}` to a tile of its layout, or take a network without such stages",
-        .kind.key(), quoted(.stages), if .stages.len() == 1 { "s" } else { "" }, .kind.key()
+        "the chip has no {}, which {} need{}; take a chip that has one, add `{}` to a tile of its layout, or take a network without such stages",
+        name(*.kind), quoted(.stages), if .stages.len() == 1 { "s" } else { "" }, .kind.key()
     )]
     NoUnit {
         /// The kind.
@@ -74,8 +74,8 @@ pub enum Fault {
     },
     /// The chip has too few units of a kind.
     #[error(
-        "{} {} units are needed and {available} are there: {} are missing{}{}",
-        .needed, .kind.key(), .needed - .available, demands(.stages), ways(.remedies)
+        "{needed} {}s are needed, {available} are there, {} are missing{}{}",
+        name(*.kind), .needed - .available, demands(.stages), ways(.remedies)
     )]
     TooFewUnits {
         /// The kind.
@@ -91,7 +91,7 @@ pub enum Fault {
     },
     /// A stage cannot be cut finely enough.
     #[error(
-        "stage `{stage}` does not fit however it is cut: {region} alone need {needed} of `{capacity}`, and a unit has {available}; --set {capacity}={needed} or more gives them room{}",
+        "stage `{stage}` does not fit however it is cut: {region} alone needs `{capacity}` of {needed}, and a unit has {available}; --set {capacity}={needed} or more makes room{}",
         advice(.capacity)
     )]
     TooLarge {
@@ -146,7 +146,7 @@ pub enum Fault {
     },
     /// A region holds nothing.
     #[error(
-        "{at}: holds nothing, since a range ends where it starts or before; remove the line, or give it positions and channels"
+        "{at}: holds nothing, since a range ends at its start or before; remove the line, or give it positions and channels"
     )]
     Empty {
         /// The line.
@@ -169,7 +169,7 @@ pub enum Fault {
         free: Option<FreeUnit>,
     },
     /// The unit is of another kind.
-    #[error("{at}: that unit is a {} unit, and the stage needs a {} unit; {}", .found.key(), .kind.key(), spare(*.kind, *.free))]
+    #[error("{at}: that unit is {}, and the stage needs {}; {}", one(*.found), one(*.kind), spare(*.kind, *.free))]
     WrongUnit {
         /// The line.
         at: Location,
@@ -181,7 +181,7 @@ pub enum Fault {
         free: Option<FreeUnit>,
     },
     /// Two slices sit on one unit.
-    #[error("{at}: stage `{}`, {} sits on the same unit, and a unit holds one slice; {}", .other.stage, .other.region, spare(*.kind, *.free))]
+    #[error("{at}: shares that unit with stage `{}`, {}, and a unit holds one slice; {}", .other.stage, .other.region, spare(*.kind, *.free))]
     SharedUnit {
         /// The later line.
         at: Location,
@@ -224,7 +224,7 @@ pub enum Fault {
     },
     /// A slice is too large for its unit.
     #[error(
-        "{at}: needs {needed} of `{capacity}`, and the unit has {available}; cut it into smaller slices, or --set {capacity}={needed}"
+        "{at}: needs `{capacity}` of {needed}, and the unit has {available}; cut it into smaller slices, or --set {capacity}={needed}"
     )]
     OverCapacity {
         /// The line.
@@ -249,7 +249,7 @@ fn quoted(names: &[String]) -> String {
 fn demands(stages: &[StageUnits]) -> String {
     let line = |stage: &StageUnits| {
         let StageUnits { name, grid, units, binding } = stage;
-        format!("\n    {units} for stage `{name}` ({grid}), as many as `{binding}` asks for")
+        format!("\n    {units} for stage `{name}` ({grid}); `{binding}` sets the number")
     };
     stages.iter().map(line).collect()
 }
@@ -264,27 +264,41 @@ fn ways(remedies: &[String]) -> String {
 
 fn advice(capacity: &str) -> &'static str {
     match capacity {
-        "core.synapse_bits" => ", and so may core.kernels=shared or fewer --weight-bits",
-        "core.axons_in" => ", and so may core.kernels=shared",
-        "core.routes_out" => ", and so may larger slices of the stages that read it",
+        "core.synapse_bits" => ", and fewer --weight-bits or core.kernels=shared take less",
+        "core.axons_in" => ", and with core.kernels=shared it counts positions instead of neurons",
+        "core.routes_out" => ", and so do larger slices of the stages that read it",
         _ => "",
     }
 }
 
 fn missing(columns: u32, rows: u32, units: usize, at: &Location) -> String {
     if at.tile.0 < columns && at.tile.1 < rows {
-        format!("the tile has {units} units, counted from 0")
+        format!("the tile's units are numbered from 0, and it has {units}")
     } else {
-        format!("the mesh has {columns} columns and {rows} rows, counted from 0")
+        format!("columns and rows are numbered from 0, and the mesh has {columns} and {rows}")
     }
 }
 
 fn spare(kind: UnitKind, free: Option<FreeUnit>) -> String {
-    let kind = kind.key();
     free.map_or_else(
-        || format!("no {kind} unit of the chip is free"),
-        |FreeUnit { tile: (x, y), unit }| format!("unit {unit} of tile ({x}, {y}) is a free {kind} unit"),
+        || format!("no {} of the chip is free", name(kind)),
+        |FreeUnit { tile: (x, y), unit }| format!("unit {unit} of tile ({x}, {y}) is {} that is free", one(kind)),
     )
+}
+
+fn name(kind: UnitKind) -> &'static str {
+    match kind {
+        UnitKind::Core => "core",
+        UnitKind::MaxPool => "max-pool unit",
+        UnitKind::Attention => "attention unit",
+        UnitKind::Softmax => "softmax unit",
+        UnitKind::Port => "image port",
+    }
+}
+
+fn one(kind: UnitKind) -> String {
+    let name = name(kind);
+    format!("{} {name}", if name.starts_with(['a', 'i']) { "an" } else { "a" })
 }
 
 fn together(head: u32, positions: Option<u32>) -> String {

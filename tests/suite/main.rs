@@ -1,5 +1,11 @@
 //! The integration tests: one binary, one file for each behaviour.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
+mod chips;
 mod hardware_descriptions;
+mod mapping_errors;
+mod partition;
+mod routes;
+mod shapes;
 mod shared;
 mod trained_networks;
