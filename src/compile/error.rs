@@ -86,7 +86,7 @@ pub enum Fault {
         available: usize,
         /// What each stage needs, most first.
         stages: Vec<StageUnits>,
-        /// Changes that would make the network fit, each by itself, tried.
+        /// Changes after which the chip has enough of them, each by itself, tried.
         remedies: Vec<String>,
     },
     /// A stage cannot be cut finely enough.
@@ -256,10 +256,10 @@ fn demands(stages: &[StageUnits]) -> String {
 
 fn ways(remedies: &[String]) -> String {
     if remedies.is_empty() {
-        return "\n  no single change makes it fit: take a larger chip or a smaller network".to_string();
+        return "\n  no single change is enough: take a larger chip or a smaller network".to_string();
     }
     let lines = remedies.iter().map(|remedy| format!("\n    {remedy}"));
-    format!("\n  any one of these makes it fit:{}", lines.collect::<String>())
+    format!("\n  any one of these is enough:{}", lines.collect::<String>())
 }
 
 fn advice(capacity: &str) -> &'static str {

@@ -31,7 +31,7 @@ pub fn partition(graph: &Graph<i32>, chip: &str, topology: &Topology) -> Result<
     if faults.is_empty() { Ok(partition) } else { Err(CompileError::new(graph, chip, faults)) }
 }
 
-/// The partition, where a stage that cannot be cut finely enough is whole and has a fault.
+/// The partition, where a stage that cannot be cut finely enough is whole, and has a fault if the chip has its kind of unit.
 pub(super) fn cut(graph: &Graph<i32>, topology: &Topology) -> (Partition, Vec<Fault>) {
     let mut tilings: Vec<Tiling> = graph.stages.iter().map(|stage| Tiling::whole(stage.grid)).collect();
     let mut faults = vec![];
@@ -46,6 +46,7 @@ pub(super) fn cut(graph: &Graph<i32>, topology: &Topology) -> (Partition, Vec<Fa
                     tilings[id.index()] = tiling;
                 }
             }
+            None if shortage::available(topology, demand.unit) == 0 => {}
             None => faults.extend(cutter.too_large(graph, id)),
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn too_few(graph: &Graph<i32>, topology: &Topology, partition: &Parti
     short.map(fault).collect()
 }
 
-fn available(topology: &Topology, kind: UnitKind) -> usize {
+pub(super) fn available(topology: &Topology, kind: UnitKind) -> usize {
     topology.units().iter().filter(|unit| unit.kind == kind).count()
 }
 
@@ -94,8 +94,8 @@ fn remedies(
     binding: &[usize],
 ) -> Vec<String> {
     let enough = |graph: &Graph<i32>, topology: &Topology| {
-        let (partition, large) = cut(graph, topology);
-        large.is_empty() && needed(graph, &partition, kind) <= available(topology, kind)
+        let (partition, _) = cut(graph, topology);
+        needed(graph, &partition, kind) <= available(topology, kind)
     };
     let mut remedies: Vec<String> = rows(topology, kind, needed(graph, partition, kind)).into_iter().collect();
     let of_kind = || graph.stages.iter().zip(binding).filter(|(stage, _)| unit_for(&stage.kind) == kind);

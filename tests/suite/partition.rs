@@ -2,10 +2,13 @@
 
 use crate::chips;
 use crate::shapes::{Map, Shape, any_graph, transformer};
+use crate::shared;
 use proptest::prelude::*;
 use spikemesh::compile::{self, Strategy, map, partition, program};
+use spikemesh::convert;
 use spikemesh::graph::{Graph, StageKind};
 use spikemesh::hardware::{Kernels, Topology, UnitKind};
+use spikemesh::load;
 use spikemesh::network::SoftmaxAxis;
 use spikemesh::program::Program;
 use spikemesh::reach::Reach;
@@ -42,8 +45,8 @@ fn tight(neurons: u64, axons_in: u64, kernels: Kernels) -> Topology {
     topology.core.synapse_bits = 60_000;
     topology.core.routes_out = 400;
     topology.max_pool.count_bits = 8 * 9 * 4;
-    topology.attention.state_bits = 1 << 16;
-    topology.softmax.state_bits = 1 << 16;
+    topology.attention.state_bits = 1 << 18;
+    topology.softmax.state_bits = 1 << 17;
     topology
 }
 
@@ -189,17 +192,62 @@ fn softmax_slices_keep_what_they_normalise() {
     }
 }
 
+fn real() -> Option<Graph<i32>> {
+    let network = load::network(&shared::path("models/cifar10-d128-b2.safetensors")?, None).unwrap();
+    Some(convert::quantise(&convert::fold(&network).unwrap(), &convert::Precision::default()).unwrap())
+}
+
+fn built_in(name: &str, sets: &[&str]) -> Topology {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    load::hardware_from_text(name, load::preset(name).unwrap(), &sets).unwrap().topology
+}
+
 #[test]
-fn the_real_shape_compiles_on_256_tiles_with_shared_and_expanded_kernels() {
-    let graph = transformer(128, 2);
-    let mut topology = chips::topology(16, 16);
-    topology.core.neurons = 4096;
-    topology.core.synapse_bits = 1 << 21;
-    let program = compiled(&graph, &topology, Strategy::Greedy);
-    check_cover(&graph, &program);
-    check_units(&graph, &topology, &program);
-    topology.core.kernels = Kernels::Expanded;
-    topology.core.synapse_bits = 1 << 27;
-    topology.core.axons_in = 1 << 16;
-    check_units(&graph, &topology, &compiled(&graph, &topology, Strategy::Hilbert));
+fn the_real_network_fits_the_mesh_with_shared_and_with_expanded_kernels() {
+    let Some(graph) = real() else { return };
+    let expanded = ["core.kernels=expanded", "core.synapse_bits=67108864", "core.axons_in=65536"];
+    for sets in [&[][..], &expanded] {
+        let topology = built_in("mesh28", sets);
+        for strategy in Strategy::ALL {
+            let program = compiled(&graph, &topology, strategy);
+            assert_eq!(program, compiled(&graph.skeleton(), &topology, strategy), "the shape is enough");
+            check_cover(&graph, &program);
+            check_units(&graph, &topology, &program);
+            println!("{strategy:?} {sets:?}: {} slices, {} routes", program.slices.len(), program.routes.len());
+        }
+    }
+}
+
+#[test]
+fn the_real_network_learns_what_loihi_lacks() {
+    let Some(graph) = real() else { return };
+    let error = map(&graph, "loihi", &built_in("loihi", &[]), Strategy::Greedy).unwrap_err();
+    insta::assert_snapshot!(error, @r##"
+    network `cifar10-d128-b2` cannot be put on chip `loihi`:
+    - the chip has no max-pool unit, which `patch_embed.maxpool2`, `patch_embed.maxpool3` need; take a chip that has one, add `max_pool` to a tile of its layout, or take a network without such stages
+    - the chip has no attention unit, which `block.0.attn.attention.scores`, `block.0.attn.attention`, `block.1.attn.attention.scores`, `block.1.attn.attention` need; take a chip that has one, add `attention` to a tile of its layout, or take a network without such stages
+    - the chip has no softmax unit, which `block.0.attn.attention.softmax`, `block.1.attn.attention.softmax` need; take a chip that has one, add `softmax` to a tile of its layout, or take a network without such stages
+    - stage `head` does not fit however it is cut: positions 0..1, channels 0..1 alone needs `core.axons_in` of 49152, and a unit has 4096; --set core.axons_in=49152 or more makes room, and with core.kernels=shared it counts positions instead of neurons
+    - 894 cores are needed, 128 are there, 766 are missing
+        169 for stage `block.1.mlp.fc1_relu` (8×8×512); `core.synapse_bits` sets the number
+        140 for stage `patch_embed.proj_relu2` (32×32×64); `core.synapse_bits` sets the number
+        140 for stage `patch_embed.proj_relu3` (16×16×128); `core.synapse_bits` sets the number
+        104 for stage `block.0.mlp.fc1_relu` (8×8×512); `core.synapse_bits` sets the number
+        64 for stage `patch_embed.rpe_relu` (8×8×128); `core.synapse_bits` sets the number
+        36 for stage `patch_embed.proj_relu1` (32×32×32); `core.synapse_bits` sets the number
+        32 for stage `block.0.mlp.fc2_relu` (8×8×128); `core.synapse_bits` sets the number
+        32 for stage `block.1.attn.q_relu` (8×8×128); `core.synapse_bits` sets the number
+        32 for stage `block.1.attn.k_relu` (8×8×128); `core.synapse_bits` sets the number
+        32 for stage `block.1.attn.v_relu` (8×8×128); `core.synapse_bits` sets the number
+        32 for stage `block.1.mlp.fc2_relu` (8×8×128); `core.synapse_bits` sets the number
+        16 for stage `patch_embed.proj_relu` (32×32×16); `core.neurons` sets the number
+        16 for stage `block.0.attn.q_relu` (8×8×128); `core.synapse_bits` sets the number
+        16 for stage `block.0.attn.k_relu` (8×8×128); `core.synapse_bits` sets the number
+        16 for stage `block.0.attn.v_relu` (8×8×128); `core.synapse_bits` sets the number
+        8 for stage `block.0.attn.proj_relu` (8×8×128); `core.neurons` sets the number
+        8 for stage `block.1.attn.proj_relu` (8×8×128); `core.neurons` sets the number
+        1 for stage `head` (1×1×10); `core.synapse_bits` sets the number
+      any one of these is enough:
+        --set mesh.rows=28
+    "##);
 }
