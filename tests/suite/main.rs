@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
 mod chips;
+mod exactness;
 mod hardware_descriptions;
 mod mapping_errors;
 mod partition;
 mod routes;
 mod shapes;
 mod shared;
+mod small_graphs;
 mod trained_networks;
