@@ -15,6 +15,7 @@ pub mod load;
 pub mod network;
 pub mod program;
 pub mod reach;
+pub mod report;
 pub mod summary;
 pub mod trace;
 pub mod units;

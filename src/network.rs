@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// The layer that every list starts from: the normalised image.
 pub const INPUT: &str = "input";
+/// Key of a network bundle's header under which its [`Architecture`] stands, in RON.
+pub const BUNDLE_KEY: &str = "spikemesh.network";
 
 /// A list of layers without its tensors; what an architecture file and the header of a network bundle hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

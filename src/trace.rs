@@ -3,9 +3,34 @@
 use crate::graph::{Graph, Stage, StageKind};
 use crate::units::{Grid, Number, Region, StageId};
 use bitvec::prelude::{BitVec, Lsb0};
+use serde::{Deserialize, Serialize};
+
+/// Key of a trace file's header under which its [`Header`] stands, in RON.
+pub const TRACE_KEY: &str = "spikemesh.trace";
+
+/// What stands before the spikes in a trace file.
+///
+/// The spikes of a stage follow as tensors with one row for each step of each image, images one after the other:
+/// `<stage>.presence` and `<stage>.negative` hold one bit for each neuron (`u8`, neuron `n` is bit `n % 8` of byte `n / 8`),
+/// `<stage>.values` of graded stages an `i32`. Tensor `widths`, `u64 [images, stages, 65]`, holds [`Widths`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Digest of the spiking graph.
+    pub fingerprint: String,
+    /// T.
+    pub time_steps: u32,
+    /// When spikes are integrated.
+    pub schedule: Schedule,
+    /// Steps of each image.
+    pub steps: Vec<u32>,
+    /// The graph without its numbers.
+    pub skeleton: Graph<i32>,
+}
 
 /// When a spike that is fired in step t is integrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// In the same step, stage after stage: what a chip with end-of-step tokens does, and the published code.
     SameStep,

@@ -8,11 +8,14 @@ mod fault;
 mod file;
 mod hardware;
 mod images;
+mod mapping;
 mod network;
 mod outline;
 mod presets;
 mod sets;
+mod skeleton;
 mod tensors;
+mod trace;
 
 pub mod reference;
 
@@ -20,8 +23,10 @@ pub use assemble::assemble;
 pub use fault::{Fault, LoadError, Place};
 pub use hardware::{hardware, hardware_from_text};
 pub use images::images;
-pub use network::{BUNDLE_KEY, architecture, network};
+pub use mapping::mapping;
+pub use network::{architecture, network};
 pub use presets::{PRESETS, preset};
+pub use trace::trace;
 
 /// Parses a RON text into a noun.
 fn ron_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {

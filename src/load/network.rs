@@ -5,12 +5,9 @@ use super::fault::{Fault, LoadError};
 use super::file::Source;
 use super::reference::Transformer;
 use super::tensors::TensorFile;
-use crate::network::{Architecture, Network, Tensor};
+use crate::network::{Architecture, BUNDLE_KEY, Network, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Key of a network bundle's header under which its layer list stands, in RON.
-pub const BUNDLE_KEY: &str = "spikemesh.network";
 
 /// Reads a trained network from a `.safetensors` file.
 ///

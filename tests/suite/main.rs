@@ -3,6 +3,7 @@
 
 mod chips;
 mod exactness;
+mod files_written_and_read;
 mod hardware_descriptions;
 mod mapping_errors;
 mod partition;
