@@ -7,6 +7,16 @@ use crate::hardware::{
 };
 use serde::Serialize;
 
+/// Key of the chip's name.
+pub const NAME: &str = "name";
+/// Key of the sentence that says what the chip is.
+pub const SUMMARY: &str = "summary";
+/// Key of the publications that sources cite.
+pub const SOURCES: &str = "sources";
+/// Where the map of tiles stands in the file.
+pub const LAYOUT: &str = "topology.layout";
+/// Where the kinds of tile stand in the file.
+pub const TILES: &str = "topology.tiles";
 /// Where the prices stand in the file.
 pub const ENERGY: &str = "energy";
 /// Highest price of an action, in femtojoules: sums over whole runs stay within 64 bits.

@@ -24,9 +24,11 @@ impl Source {
     /// If it is missing, a directory, not a regular file, or cannot be opened.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
         let name = path.display().to_string();
-        let fault = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Fault::new("does not exist", "check the path").of(&name),
-            _ => Fault::new(format!("cannot be opened ({})", error.kind()), "check its permissions").of(&name),
+        let fault = |error: std::io::Error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return Fault::new("does not exist", "check the path").of(&name);
+            }
+            Fault::new(format!("cannot be opened ({})", error.kind()), "check its permissions").of(&name)
         };
         let metadata = std::fs::metadata(path).map_err(fault)?;
         if metadata.is_dir() {

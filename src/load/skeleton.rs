@@ -32,10 +32,10 @@ pub fn graph_faults(graph: &Graph<i32>) -> Vec<String> {
             fault(&format!("has shape {}", stage.grid));
         } else if stage.kind.sources().iter().any(|source| source.index() >= at) {
             fault("reads a stage that does not come before it");
-        } else if !faults_before(graph, at) {
-            if let Err(what) = fits(graph, at) {
-                fault(what);
-            }
+        } else if !faults_before(graph, at)
+            && let Err(what) = fits(graph, at)
+        {
+            fault(what);
         }
     }
     faults

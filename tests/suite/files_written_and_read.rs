@@ -91,7 +91,7 @@ fn skeleton() -> Graph<i32> {
 fn tiny_trace() -> Trace {
     let image = |steps: u32, seed: usize| {
         let bits = |modulus: usize| {
-            (0..steps as usize * 12).map(|at| (at + seed) % modulus == 0).collect::<BitVec<u64, Lsb0>>()
+            (0..steps as usize * 12).map(|at| (at + seed).is_multiple_of(modulus)).collect::<BitVec<u64, Lsb0>>()
         };
         let values = (0..steps as i32 * 12).map(|at| (at - 7) * 1000).collect();
         let widths = (0..3).map(|stage| {
