@@ -27,6 +27,13 @@ pub struct Hardware {
     pub references: BTreeMap<String, String>,
 }
 
+/// Bits of a spike count in max-pool and attention units.
+pub const COUNT_BITS: u32 = 8;
+/// Bits of a score or a probability in attention and softmax units.
+pub const SCORE_BITS: u32 = 16;
+/// Bits of a context sum in attention units, sign included.
+pub const SUM_BITS: u32 = 32;
+
 /// What is where, and how much fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {

@@ -115,7 +115,7 @@ pub struct LayerSummary {
     pub energy_fj: u64,
     /// Bits of the widest potential, count or sum.
     pub peak_bits: u32,
-    /// Potentials that were wider than the chip's membranes at the end of a step's integration.
+    /// Potentials, counts or sums that were wider than the chip keeps them, at the end of a step's integration.
     pub overflows: u64,
     /// Most packets that waited at once at one of its units.
     pub peak_queue: u64,
@@ -126,12 +126,14 @@ pub struct LayerSummary {
 pub struct AnnBaseline {
     /// Multiply-accumulates of an image.
     pub macs: u64,
-    /// Weights read, each once for every use.
+    /// Weights read, each once.
     pub weight_reads: u64,
-    /// Activations read and written.
+    /// Activations read and written, each once in every layer that does.
     pub activation_accesses: u64,
-    /// Energy of an image, in microjoules.
+    /// Energy of an image, in microjoules, if every weight is read once: the least that any chip could do with.
     pub energy_uj: f64,
+    /// The same if a weight is read for every multiply-accumulate.
+    pub energy_uj_without_reuse: f64,
 }
 
 /// How the simulator itself did.

@@ -148,7 +148,8 @@ impl fmt::Display for Region {
     }
 }
 
-/// Energy in whole femtojoules (1e-15 J), so that sums over layers and over components agree exactly.
+/// Energy in whole femtojoules (1e-15 J), so that sums over layers and over components agree exactly; stays at its largest
+/// value, 18 kJ, once it is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Femtojoules(pub u64);
@@ -164,20 +165,20 @@ impl Femtojoules {
 impl std::ops::Add for Femtojoules {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self(self.0.saturating_add(other.0))
     }
 }
 
 impl std::ops::AddAssign for Femtojoules {
     fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
+        *self = *self + other;
     }
 }
 
 impl std::ops::Mul<u64> for Femtojoules {
     type Output = Self;
     fn mul(self, count: u64) -> Self {
-        Self(self.0 * count)
+        Self(self.0.saturating_mul(count))
     }
 }
 

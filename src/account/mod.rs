@@ -1,7 +1,13 @@
 //! What it amounts to: activity priced, spikes compared with the trained network.
 
 mod agreement;
+mod baseline;
+mod price;
 mod score;
+mod summarise;
 
 pub use agreement::{Comparison, agreement};
+pub use baseline::ann_baseline;
+pub use price::{Bill, price};
 pub use score::{Score, first_largest, score};
+pub use summarise::{Run, STATIC, summarise};

@@ -2,19 +2,16 @@
 
 use super::fan_out::FanOut;
 use crate::graph::{Graph, Stage, StageKind, Synapses, Taps};
-use crate::hardware::{Kernels, Topology, UnitKind};
+use crate::hardware::{self, Kernels, Topology, UnitKind};
 use crate::network::SoftmaxAxis;
 use crate::program::Needs;
 use crate::units::{Grid, Region, StageId};
 use bitvec::prelude::{BitVec, Lsb0};
 use std::ops::Range;
 
-/// Bits of a spike count in max-pool and attention units.
-const COUNT_BITS: u64 = 8;
-/// Bits of a score or a probability in attention and softmax units.
-const SCORE_BITS: u64 = 16;
-/// Bits of a context sum in attention units.
-const SUM_BITS: u64 = 32;
+const COUNT_BITS: u64 = hardware::COUNT_BITS as u64;
+const SCORE_BITS: u64 = hardware::SCORE_BITS as u64;
+const SUM_BITS: u64 = hardware::SUM_BITS as u64;
 
 /// The kind of unit that computes a stage.
 #[must_use]

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one file for each behaviour.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
+mod accounts;
 mod chips;
 mod exactness;
 mod files_written_and_read;
