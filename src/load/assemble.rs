@@ -14,8 +14,8 @@ const MAX_VALUES: u64 = 1 << 28;
 /// All faults together: unknown, repeated and late layers, shapes that do not fit, tensors that are missing, misshaped or
 /// unknown, values that are not finite, λ and thresholds that are not positive, negative variances.
 pub fn assemble(architecture: Architecture, mut tensors: BTreeMap<String, Tensor>) -> Result<Network, Vec<Fault>> {
-    let mut faults = input_faults(&architecture);
-    let shapes = shapes(&architecture, &mut faults);
+    let (shapes, faults) = shapes(&architecture);
+    let mut faults: Vec<Fault> = faults.into_iter().map(|(_, fault)| fault).collect();
     let mut taken = BTreeMap::new();
     let mut missing = vec![];
     for (layer, operands) in architecture.layers.iter().zip(&shapes.operands) {
@@ -43,6 +43,11 @@ pub fn assemble(architecture: Architecture, mut tensors: BTreeMap<String, Tensor
     tensors.retain(|name, _| !unshaped(name));
     faults.extend(unmatched(&missing, &tensors));
     if faults.is_empty() { Ok(Network { architecture, tensors: taken, grids: shapes.grids }) } else { Err(faults) }
+}
+
+/// All that is wrong with a list of layers by itself, each with the number of its layer.
+pub fn layer_list_faults(architecture: &Architecture) -> Vec<(Option<usize>, Fault)> {
+    shapes(architecture).1
 }
 
 fn input_faults(architecture: &Architecture) -> Vec<Fault> {
@@ -75,36 +80,35 @@ fn input_faults(architecture: &Architecture) -> Vec<Fault> {
 struct Shapes {
     /// Shape of each layer's result; only complete where there was no fault.
     grids: Vec<Grid>,
-    /// Shapes of each layer's operands; empty where one is unknown.
+    /// Shapes of each layer's operands; empty where the layer has a fault or reads one that has.
     operands: Vec<Vec<Grid>>,
-    /// Prefixes of layers whose operands are unknown.
+    /// Names of these layers.
     unknown: BTreeSet<String>,
 }
 
-fn shapes(architecture: &Architecture, faults: &mut Vec<Fault>) -> Shapes {
+fn shapes(architecture: &Architecture) -> (Shapes, Vec<(Option<usize>, Fault)>) {
     let all: BTreeSet<&str> = architecture.layers.iter().map(|layer| layer.name.as_str()).collect();
+    let mut faults: Vec<_> = input_faults(architecture).into_iter().map(|fault| (None, fault)).collect();
     let mut known = BTreeMap::from([(INPUT, size(architecture.input.grid()))]);
     let mut shapes = Shapes { grids: vec![], operands: vec![], unknown: BTreeSet::new() };
-    for layer in &architecture.layers {
-        faults.extend(layer_faults(layer, &known, &all));
+    for (at, layer) in architecture.layers.iter().enumerate() {
+        faults.extend(layer_faults(layer, &known, &all).into_iter().map(|fault| (Some(at), fault)));
         let operands: Option<Vec<Grid>> =
             layer.from.iter().map(|from| known.get(from.as_str()).copied().flatten()).collect();
-        let grid = operands.as_deref().and_then(|operands| match shape(&layer.op, operands) {
-            Ok(grid) => Some(grid),
-            Err(reason) => {
-                let what = format!("layer `{}` {reason}", layer.name);
-                faults.push(Fault::new(what, "check it against the code that trained the network"));
-                None
-            }
+        let grid = operands.as_deref().map(|operands| shape(&layer.op, operands)).transpose();
+        let grid = grid.unwrap_or_else(|reason| {
+            let what = format!("layer `{}` {reason}", layer.name);
+            faults.push((Some(at), Fault::new(what, "check it against the code that trained the network")));
+            None
         });
-        if operands.is_none() {
+        if grid.is_none() {
             shapes.unknown.insert(layer.name.clone());
         }
         known.insert(&layer.name, grid);
         shapes.grids.extend(grid);
-        shapes.operands.push(operands.unwrap_or_default());
+        shapes.operands.push(operands.filter(|_| grid.is_some()).unwrap_or_default());
     }
-    shapes
+    (shapes, faults)
 }
 
 /// What is wrong with a layer by itself and with the names that it reads.

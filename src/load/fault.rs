@@ -82,7 +82,9 @@ impl fmt::Display for LoadError {
 
 /// The candidate that `word` was probably meant to be.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = |candidate: &&str| distance(word, candidate) <= (word.chars().count() / 3).clamp(1, 4);
+    let length = word.chars().count();
+    let most = (length / 3).clamp(if length > 3 { 2 } else { 1 }, 4);
+    let near = |candidate: &&str| distance(word, candidate) <= most;
     candidates.into_iter().filter(near).min_by_key(|candidate| distance(word, candidate))
 }
 

@@ -143,7 +143,8 @@ impl Reader<'_> {
 
     fn rows(&mut self, layout: &[String], tiles: &Tiles) {
         let letters: Vec<String> = tiles.keys().map(char::to_string).collect();
-        let width = layout.first().map_or(0, String::len);
+        let as_long = |row: &&String| layout.iter().filter(|other| other.len() == row.len()).count();
+        let width = layout.iter().max_by_key(as_long).map_or(0, String::len);
         if width == 0 {
             self.fault(self.start(LAYOUT), "the layout is empty".to_string(), "draw at least one tile".to_string());
         }
@@ -155,7 +156,7 @@ impl Reader<'_> {
                 self.fault(at, what, format!("add it to `{TILES}`, or use one of {}", letters.join(" ")));
             }
             if row.len() != width {
-                let what = format!("layout row {number} has {} tiles, where row 0 has {width}", row.len());
+                let what = format!("layout row {number} has {} tiles, where most have {width}", row.len());
                 self.fault(at, what, "make all rows equally long".to_string());
             }
         }

@@ -32,8 +32,13 @@ pub use trace::trace;
 
 /// Parses a RON text into a noun.
 fn ron_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    use ron::Error::{NoSuchEnumVariant, NoSuchStructField};
     ron::from_str(text).map_err(|error| {
         let place = Place { line: error.span.start.line, column: error.span.start.col };
-        Fault::new(error.code.to_string(), "correct the text there").at(place)
+        let mut remedy = "correct the text there".to_string();
+        if let NoSuchEnumVariant { expected, found, .. } | NoSuchStructField { expected, found, .. } = &error.code {
+            remedy = fault::did_you_mean(found, expected.iter().copied(), &remedy);
+        }
+        Fault::new(error.code.to_string(), remedy).at(place)
     })
 }

@@ -1,8 +1,9 @@
 //! Trained networks: a bundle, a checkpoint with the reference names, or a checkpoint with an architecture file.
 
-use super::assemble::assemble;
+use super::assemble::{assemble, layer_list_faults};
 use super::fault::{Fault, LoadError};
 use super::file::Source;
+use super::outline::Outline;
 use super::reference::Transformer;
 use super::tensors::TensorFile;
 use crate::network::{Architecture, BUNDLE_KEY, Network, Tensor};
@@ -20,9 +21,9 @@ pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, Load
     let mut file = TensorFile::open(path)?;
     let described = match (architecture, file.metadata.get(BUNDLE_KEY)) {
         (Some(path), _) => Some(self::architecture(path)?),
-        (None, Some(text)) => Some(parse(text).map_err(|fault| {
+        (None, Some(text)) => Some(super::ron_text(text).map_err(|fault| {
             let what = format!("the layer list in its header (`{BUNDLE_KEY}`) does not parse: {}", fault.what);
-            Fault { what, ..fault }.of(file.name())
+            Fault::new(what, "import the network again").of(file.name())
         })?),
         (None, None) => None,
     };
@@ -38,25 +39,31 @@ pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, Load
 /// Reads an architecture file: a list of layers, or `Transformer(…)`, the reference network in short form.
 ///
 /// # Errors
-/// Where the text stops making sense, with line and column.
+/// Where the text stops making sense; or all faults of the layers and their shapes. Each with line and column.
 pub fn architecture(path: &Path) -> Result<Architecture, LoadError> {
     let source = Source::open(path)?;
-    let name = source.name.clone();
-    parse(&source.text()?).map_err(|fault| fault.of(&name))
+    let file = source.name.clone();
+    let text = source.text()?;
+    let layers = parse(&text).map_err(|faults| LoadError { file: file.clone(), faults })?;
+    let outline = Outline::new(&text);
+    let place = |at: usize| outline.get(&format!("layers.{at}")).map(|entry| outline.place(entry.start));
+    let faults = layer_list_faults(&layers);
+    let faults: Vec<Fault> =
+        faults.into_iter().map(|(at, fault)| Fault { place: at.and_then(place), ..fault }).collect();
+    if faults.is_empty() { Ok(layers) } else { Err(LoadError { file, faults }) }
 }
 
 /// Parses the text of an architecture file.
-fn parse(text: &str) -> Result<Architecture, Fault> {
+fn parse(text: &str) -> Result<Architecture, Vec<Fault>> {
     if !is_short_form(text) {
-        return super::ron_text(text);
+        return super::ron_text(text).map_err(|fault| vec![fault]);
     }
-    let transformer: Transformer = super::ron_text(text)?;
-    match transformer.faults().into_iter().reduce(|all, next| {
-        Fault::new(format!("{}, and {}", all.what, next.what), format!("{}; {}", all.remedy, next.remedy))
-    }) {
-        Some(fault) => Err(fault),
-        None => Ok(transformer.layers()),
-    }
+    let transformer: Transformer = super::ron_text(text).map_err(|fault| vec![fault])?;
+    let outline = Outline::new(text);
+    let place = |key| outline.get(key).map(|entry| outline.place(entry.start));
+    let faults = transformer.faults().into_iter().map(|(key, fault)| Fault { place: place(key), ..fault });
+    let faults: Vec<Fault> = faults.collect();
+    if faults.is_empty() { Ok(transformer.layers()) } else { Err(faults) }
 }
 
 /// Whether the first word that is not a comment is `Transformer`.

@@ -34,6 +34,7 @@ impl<'t> Reader<'t> {
         Some(T::from_values(&values.into_iter().collect::<Option<Vec<u64>>>()?))
     }
 
+    /// Whether there is a section at this path; notes where there is none.
     pub fn has_section(&mut self, path: &str) -> Option<()> {
         if self.outline.get(path).is_none() {
             self.faults.push(Fault::new(format!("section `{path}` is missing"), "add it, with all its constants"));
@@ -137,9 +138,12 @@ impl<'t> Reader<'t> {
     fn keys(&mut self) {
         let known = Known::new();
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut faults = vec![];
+        let (mut faults, mut repeated) = (vec![], 0..0);
         for entry in self.outline.entries.iter().skip(1) {
             let path = entry.path.as_str();
+            if repeated.contains(&entry.start) {
+                continue;
+            }
             let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
             if let Some(first) = seen.insert(path, entry.start) {
                 let Place { line, column } = self.outline.place(first);
@@ -148,6 +152,7 @@ impl<'t> Reader<'t> {
                     format!("`{path}` is there twice, first at {line}:{column}"),
                     "keep one".into(),
                 ));
+                repeated = entry.start..entry.value.end;
             } else if known.sections.contains(parent) && !known.has(path) {
                 let siblings: Vec<&str> = known.within(parent).collect();
                 let otherwise = format!("leave it out; the keys here are {}", siblings.join(", "));

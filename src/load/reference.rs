@@ -94,9 +94,9 @@ impl Transformer {
         }
     }
 
-    /// What is wrong with the sizes.
+    /// What is wrong with the sizes, each by its key.
     #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self) -> Vec<(&'static str, Fault)> {
         let sizes = [
             ("dim", self.dim),
             ("heads", self.heads),
@@ -105,16 +105,14 @@ impl Transformer {
             ("levels", self.levels),
             ("classes", self.classes),
         ];
-        let mut faults: Vec<Fault> = sizes
+        let mut faults: Vec<_> = sizes
             .into_iter()
             .filter(|(_, size)| !(1..=MAX_SIZE).contains(size))
-            .map(|(key, size)| Fault::new(format!("{key} is {size}"), format!("choose one from 1 to {MAX_SIZE}")))
+            .map(|(key, size)| (key, Fault::new(format!("{key} is {size}"), format!("give one from 1 to {MAX_SIZE}"))))
             .collect();
         if !self.dim.is_multiple_of(8) {
-            faults.push(Fault::new(
-                format!("dim is {}, which the patch embedding cannot reach through dim / 8", self.dim),
-                "choose a multiple of 8",
-            ));
+            let what = format!("dim is {}, and the patch embedding begins with an eighth of it", self.dim);
+            faults.push(("dim", Fault::new(what, "give a multiple of 8")));
         }
         faults
     }

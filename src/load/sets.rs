@@ -3,6 +3,9 @@
 use super::fault::{Fault, nearest};
 use super::outline::Outline;
 
+/// What to do where nothing is near.
+const LISTING: &str = "`spikemesh chips` with the name of the chip lists them all";
+
 /// The text with every set in its place. A set names its constant by the end of its path; its source becomes the set itself.
 pub fn applied(text: &str, sets: &[String]) -> Result<String, Vec<Fault>> {
     let (mut text, mut faults) = (text.to_string(), vec![]);
@@ -35,7 +38,7 @@ fn replaced(text: &str, set: &str) -> Result<String, Fault> {
         }
         [] => {
             let near = nearest(path, constants.iter().map(|known| tail(known, path)));
-            let remedy = near.map_or_else(|| offer(&constants), |near| format!("did you mean `{near}`?"));
+            let remedy = near.map_or_else(|| LISTING.to_string(), |near| format!("did you mean `{near}`?"));
             Err(Fault::new(format!("`{written}` names no constant"), remedy))
         }
         [..] => {
@@ -62,10 +65,6 @@ fn constants<'o>(outline: &'o Outline) -> Vec<&'o str> {
 fn tail<'k>(known: &'k str, path: &str) -> &'k str {
     let parts = path.matches('.').count();
     known.rmatch_indices('.').nth(parts).map_or(known, |(at, _)| &known[at + 1..])
-}
-
-fn offer(constants: &[&str]) -> String {
-    format!("choose one of {}", constants.join(", "))
 }
 
 #[cfg(test)]

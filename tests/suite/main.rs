@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
 mod accounts;
+mod bad_inputs;
 mod chips;
 mod exactness;
 mod files_written_and_read;
