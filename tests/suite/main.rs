@@ -4,10 +4,12 @@
 mod accounts;
 mod bad_inputs;
 mod chips;
+mod engine;
 mod exactness;
 mod files_written_and_read;
 mod hardware_descriptions;
 mod mapping_errors;
+mod noc;
 mod partition;
 mod routes;
 mod shapes;
