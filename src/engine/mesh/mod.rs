@@ -51,7 +51,7 @@ pub struct Stuck {
     pub tag: u32,
     /// The router that it waits in, or before.
     pub tile: TileId,
-    /// The port of that router by which it came: `north`, …, or `unit 0`, ….
+    /// The input and virtual channel that it waits in, or the packet queue.
     pub input: String,
     /// What it lacks.
     pub lacks: String,

@@ -210,7 +210,7 @@ impl Mesh<'_> {
             let base = self.wiring.first_port[router as usize] as usize;
             for vc in 0..self.vcs {
                 let Some(flit) = self.queues[port * self.vcs + vc].front() else { continue };
-                let input = format!("{}, virtual channel {vc}", side_name((port - base) as u32));
+                let input = format!("input {}, virtual channel {vc}", side_name((port - base) as u32));
                 let lacks = self.lacks(base, port * self.vcs + vc, *flit);
                 all.push(Stuck { tag: flit.tag, tile: TileId(router), input, lacks });
             }

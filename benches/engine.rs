@@ -1,0 +1,119 @@
+//! How long the simulator takes for a flit-hop, an idle mesh, and a real image.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement may fail loudly and prints its figures"
+)]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use spikemesh::compile::{self, Strategy};
+use spikemesh::convert::{self, Precision};
+use spikemesh::engine::Machine;
+use spikemesh::engine::mesh::{Mesh, Order, Packet, Wiring};
+use spikemesh::functional::{Options, Semantics, Settle, Spiking};
+use spikemesh::hardware::{self, Hardware, Multicast};
+use spikemesh::load;
+use spikemesh::trace::Schedule;
+use spikemesh::units::UnitId;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A square mesh of cores with the timing of `mesh28`.
+fn cores(side: u32) -> Hardware {
+    let mut hardware = load::hardware(Path::new("mesh28"), &[]).unwrap();
+    hardware.topology.mesh = hardware::Mesh { columns: side, rows: side };
+    hardware.topology.layout = vec!["C".to_string()];
+    hardware.topology.noc.multicast = Multicast::Unicast;
+    hardware
+}
+
+/// Whole numbers that look random (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+/// Uniform random traffic of single flits, `permille` of a flit for each unit and cycle; router passages.
+fn traffic(wiring: &Wiring, cycles: u64, permille: u64) -> u64 {
+    let (mut mesh, mut dice, mut deliveries) = (Mesh::new(wiring, Order::Forward), Dice(1), vec![]);
+    let units = wiring.units() as u64;
+    for now in 0..cycles {
+        mesh.carry(now, &mut deliveries);
+        deliveries.clear();
+        for unit in 0..units {
+            if dice.roll(1000) < permille {
+                let way = wiring.toward(UnitId(dice.roll(units) as u32));
+                mesh.inject(UnitId(unit as u32), Packet { tag: 0, way, flits: 1 });
+            }
+        }
+        mesh.launch(now);
+    }
+    mesh.moves()
+}
+
+fn flit_hops(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("flit_hops");
+    group.sample_size(10);
+    for (side, permille, cycles) in [(8, 200, 2000), (32, 200, 200), (32, 50, 400)] {
+        let hardware = cores(side);
+        let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
+        let begin = Instant::now();
+        let hops = traffic(&wiring, cycles, permille);
+        println!("{side}×{side} at 0.{permille:03}: {} ns per flit-hop", begin.elapsed().as_nanos() as u64 / hops);
+        group.throughput(Throughput::Elements(hops));
+        group.bench_function(format!("{side}x{side} at 0.{permille:03}"), |bencher| {
+            bencher.iter(|| traffic(&wiring, cycles, permille));
+        });
+    }
+}
+
+/// A file of the folder with the real checkpoints, if it is there.
+fn shared(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let file = std::env::var_os("SPIKEMESH_SHARED").map_or_else(beside, PathBuf::from).join(name);
+    file.exists().then_some(file)
+}
+
+fn image(criterion: &mut Criterion) {
+    let (Some(model), Some(images)) =
+        (shared("models/cifar10-d128-b2.safetensors"), shared("data/cifar10-test-1000.bin"))
+    else {
+        println!("skipped: the real network is not there (set SPIKEMESH_SHARED to the folder that holds it)");
+        return;
+    };
+    let network = load::network(&model, None).unwrap();
+    let graph = convert::quantise(&convert::fold(&network).unwrap(), &Precision::default()).unwrap();
+    let images = load::images(&images, &network.architecture.input, 10, Some(1)).unwrap();
+    let hardware = load::hardware(Path::new("mesh28"), &[]).unwrap();
+    let mapping = compile::map(&graph, "mesh28", &hardware.topology, Strategy::Greedy).unwrap();
+    let program = compile::program(&graph, "", "mesh28", &hardware.topology, &mapping).unwrap();
+    let time_steps = 4;
+    let (schedule, settle) = (Schedule::SameStep, Settle::ToSilence);
+    let options = Options { time_steps, settle, semantics: Semantics::EXACT, schedule, record: true };
+    let trace = Spiking::new(&graph).run(images.image(0), &options).unwrap().trace.unwrap();
+    let begin = Instant::now();
+    let machine = Machine::new(&program, &hardware.topology, &hardware.timing, &graph).unwrap();
+    println!("layout of the program: {} µs", begin.elapsed().as_micros());
+    let begin = Instant::now();
+    let activity = machine.replay(&trace, time_steps).unwrap().activity;
+    let hops: u64 = activity.slices.iter().map(|slice| slice.flit_hops).sum();
+    let micros = begin.elapsed().as_micros();
+    println!("replay: {} cycles, {} steps, {hops} flit-hops in {micros} µs", activity.cycles, trace.steps);
+    let mut group = criterion.benchmark_group("cifar10-d128-b2 on mesh28, T = 4");
+    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    group.bench_function("replay", |bencher| bencher.iter(|| machine.replay(&trace, time_steps).unwrap()));
+    group.bench_function("live", |bencher| {
+        bencher.iter(|| machine.live(images.image(0), time_steps, trace.steps).unwrap());
+    });
+}
+
+criterion_group!(benches, flit_hops, image);
+criterion_main!(benches);
