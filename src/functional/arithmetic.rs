@@ -31,6 +31,11 @@ pub trait Sum<S>:
     /// `self + factor · number`. Whole numbers wrap: see [`super::bounds`] for why none ever has to.
     #[must_use]
     fn plus(self, factor: Self, number: S) -> Self;
+    /// As it is kept from one firing to the next.
+    #[must_use]
+    fn kept(self) -> Self {
+        self
+    }
     /// A spike count.
     fn count(spikes: i32) -> Self;
     /// Its whole part, of which widths are counted.
@@ -43,8 +48,10 @@ pub trait Arithmetic: Number + Sum<Self> + Into<Self::Wide> {
     type Wide: Sum<Self>;
     /// How scores become probabilities.
     type Softmax: Normalise<Self>;
-    /// Whether a sum of this size, in either direction, fits into a number itself.
-    fn holds(size: f64) -> bool;
+    /// Whether a graded spike of this size, in either direction, fits into a number.
+    fn fits(size: f64) -> bool;
+    /// Whether potentials of this size are kept in numbers themselves, and not in wide ones.
+    fn narrow(size: f64) -> bool;
     /// Its size, for bounds.
     fn size(self) -> f64;
     /// A signed spike as a number.
@@ -83,31 +90,45 @@ macro_rules! whole_sum {
 whole_sum!(i32);
 whole_sum!(i64);
 
-impl Sum<f32> for f32 {
-    const ONE: Self = 1.0;
-    fn of(number: f32) -> Self {
-        number
-    }
-    fn half(self) -> Self {
-        self / 2.0
-    }
-    #[inline]
-    fn plus(self, factor: Self, number: f32) -> Self {
-        self + factor * number
-    }
-    fn count(spikes: i32) -> Self {
-        spikes as Self
-    }
-    fn whole(self) -> i64 {
-        self as i64
-    }
+macro_rules! real_sum {
+    ($sum:ty) => {
+        impl Sum<f32> for $sum {
+            // Published code sums up a step by itself and then adds it to a potential of 32 bits; a different rounding
+            // of either would move spikes.
+            fn kept(self) -> Self {
+                (self as f32).into()
+            }
+            const ONE: Self = 1.0;
+            fn of(number: f32) -> Self {
+                number.into()
+            }
+            fn half(self) -> Self {
+                self / 2.0
+            }
+            #[inline]
+            fn plus(self, factor: Self, number: f32) -> Self {
+                self + factor * Self::from(number)
+            }
+            fn count(spikes: i32) -> Self {
+                spikes as Self
+            }
+            fn whole(self) -> i64 {
+                self as i64
+            }
+        }
+    };
 }
+real_sum!(f32);
+real_sum!(f64);
 
 impl Arithmetic for i32 {
     type Wide = i64;
     type Softmax = FixedSoftmax;
-    fn holds(size: f64) -> bool {
-        size <= f64::from(i32::MAX)
+    fn fits(size: f64) -> bool {
+        size <= f64::from(Self::MAX)
+    }
+    fn narrow(size: f64) -> bool {
+        Self::fits(size)
     }
     fn size(self) -> f64 {
         f64::from(self).abs()
@@ -128,10 +149,13 @@ impl Arithmetic for i32 {
 }
 
 impl Arithmetic for f32 {
-    type Wide = f32;
+    type Wide = f64;
     type Softmax = FloatSoftmax;
-    fn holds(_: f64) -> bool {
+    fn fits(_: f64) -> bool {
         true
+    }
+    fn narrow(_: f64) -> bool {
+        false
     }
     fn size(self) -> f64 {
         f64::from(self).abs()
@@ -145,7 +169,7 @@ impl Arithmetic for f32 {
     fn integers(_: Vec<Self>) -> Option<Vec<i32>> {
         None
     }
-    fn logit(potential: f32, scale: f32) -> f32 {
-        potential * scale
+    fn logit(potential: f64, scale: f32) -> f32 {
+        (potential * f64::from(scale)) as f32
     }
 }

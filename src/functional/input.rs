@@ -2,8 +2,7 @@
 
 use super::FunctionalError;
 use super::arithmetic::Arithmetic;
-use crate::graph::{Graph, Input, StageKind};
-use crate::units::Grid;
+use crate::graph::{Graph, StageKind};
 
 /// What the input stage of `graph` sends in one step, neuron by neuron, for an image of `height · width · channels` bytes.
 ///
@@ -16,12 +15,13 @@ pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>,
     if image.len() != grid.neurons() {
         return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
     }
-    Ok(normalised(input, grid, image).map(|pixel| S::pixel(pixel, input)).collect())
+    Ok(normalised(&input.mean, &input.std, image).map(|pixel| S::pixel(pixel, input)).collect())
 }
 
-fn normalised<'a>(input: &'a Input, grid: Grid, image: &'a [u8]) -> impl Iterator<Item = f32> + 'a {
-    image.chunks_exact(grid.channels as usize).flat_map(move |pixel| {
-        let statistics = input.mean.iter().zip(&input.std);
+/// `(byte / 255 − mean) / std` for each byte; `mean` and `std` hold one value for each channel.
+pub(super) fn normalised<'a>(mean: &'a [f32], std: &'a [f32], image: &'a [u8]) -> impl Iterator<Item = f32> + 'a {
+    image.chunks_exact(mean.len().max(1)).flat_map(move |pixel| {
+        let statistics = mean.iter().zip(std);
         pixel.iter().zip(statistics).map(|(&byte, (mean, std))| (f32::from(byte) / 255.0 - mean) / std)
     })
 }
@@ -29,6 +29,7 @@ fn normalised<'a>(input: &'a Input, grid: Grid, image: &'a [u8]) -> impl Iterato
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Input;
 
     #[test]
     fn pixels_are_rounded_and_clipped() {

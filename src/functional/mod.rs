@@ -3,6 +3,7 @@
 pub mod arithmetic;
 pub mod attention;
 mod bounds;
+mod float_ann;
 pub mod input;
 pub mod max_pool;
 pub mod neuron;
@@ -15,6 +16,7 @@ mod sums;
 mod train;
 
 pub use attention::Attention;
+pub use float_ann::float_ann;
 pub use neuron::NegativeThreshold;
 pub use quantised_ann::quantised_ann;
 pub use spiking::{Options, Outcome, Settle, Spiking};

@@ -59,7 +59,7 @@ impl<'g> SliceState<'g> {
         let fires = time_steps.saturating_add(graph.stages.len() as u32);
         let sums = bounds::sums(graph, fires);
         let state = |(stage, region): (StageId, Region)| {
-            let narrow = i32::holds(sums[stage.index()]);
+            let narrow = i32::narrow(sums[stage.index()]);
             let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };
             Self::prepare(graph, stage, region, setting)
         };

@@ -86,7 +86,7 @@ impl<'g, S: Arithmetic> Spiking<'g, S> {
         let sums = self.check(options)?;
         let mut runs = vec![];
         for id in self.graph.ids() {
-            let run = self.stage(id, &pixels, &runs, S::holds(sums[id.index()]), options)?;
+            let run = self.stage(id, &pixels, &runs, S::narrow(sums[id.index()]), options)?;
             runs.push(run);
         }
         Ok(outcome(runs, options))
@@ -104,7 +104,7 @@ impl<'g, S: Arithmetic> Spiking<'g, S> {
         let fires = options.time_steps.saturating_add(settle).saturating_add(self.graph.stages.len() as u32);
         let sums = bounds::sums(self.graph, fires);
         for (stage, &size) in self.graph.stages.iter().zip(&sums) {
-            if stage.kind.is_graded() && !S::holds(size) {
+            if stage.kind.is_graded() && !S::fits(size) {
                 return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: size as u64 });
             }
         }

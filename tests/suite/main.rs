@@ -11,6 +11,7 @@ mod hardware_descriptions;
 mod mapping_errors;
 mod noc;
 mod partition;
+mod reference;
 mod routes;
 mod shapes;
 mod shared;

@@ -1,0 +1,135 @@
+//! The reference semantics give what the published PyTorch code gave: logits, spikes of every layer, and accuracy.
+
+use crate::shared;
+use safetensors::SafeTensors;
+use spikemesh::convert::Precision;
+use spikemesh::functional::arithmetic::Arithmetic;
+use spikemesh::functional::{FunctionalError, Options, Semantics, Settle, Spiking, each_image, float_ann};
+use spikemesh::graph::Graph;
+use spikemesh::images::Images;
+use spikemesh::network::Network;
+use spikemesh::trace::Schedule;
+use spikemesh::{convert, load};
+
+struct Recorded {
+    network: Network,
+    graph: Graph<f32>,
+    images: Images,
+}
+
+fn recorded(limit: usize) -> Option<Recorded> {
+    let path = shared::path("models/cifar10-d128-b2.safetensors")?;
+    let images = shared::path("data/cifar10-test-1000.bin")?;
+    let network = load::network(&path, None).unwrap();
+    let images = load::images(&images, &network.architecture.input, network.classes(), Some(limit)).unwrap();
+    let graph = convert::fold(&network).unwrap();
+    Some(Recorded { network, graph, images })
+}
+
+fn options(time_steps: u32, settle: u32) -> Options {
+    Options {
+        time_steps,
+        settle: Settle::Steps(settle),
+        semantics: Semantics::REFERENCE,
+        schedule: Schedule::SameStep,
+        record: false,
+    }
+}
+
+#[test]
+fn spikes_and_logits_are_those_of_the_published_code() {
+    let Some(Recorded { graph, images, .. }) = recorded(100) else { return };
+    for time_steps in [4, 8] {
+        let spiking = Spiking::new(&graph);
+        let outcomes = each_image(&images, |_, image| spiking.run(image, &options(time_steps, 0))).unwrap();
+        let logits = outcomes.iter().map(|outcome| outcome.logits_by_step.last().unwrap());
+        let close = near(logits, &format!("snn_sum_T{time_steps}"), 1e-2);
+        // The others hold a neuron that sits on its threshold up to the rounding of 32 bits.
+        assert!(close >= 95, "T = {time_steps}: only {close} of 100 images have the recorded logits");
+        let recorded = json(&format!("spikes-T{time_steps}.json"));
+        for (index, stage) in graph.stages.iter().enumerate() {
+            let Some(wanted) = recorded.get(&stage.name) else { continue };
+            let negative: u64 = outcomes.iter().map(|outcome| outcome.negative_spikes[index]).sum();
+            let all: u64 = outcomes.iter().map(|outcome| outcome.spikes[index]).sum();
+            for (sign, found) in [("positive", all - negative), ("negative", negative)] {
+                let wanted = wanted[sign].as_u64().unwrap();
+                let allowed = (wanted as f64 * 2e-3).max(10.0);
+                assert!(found.abs_diff(wanted) as f64 <= allowed, "{}: {found} {sign}, not {wanted}", stage.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_float_network_gives_the_recorded_logits() {
+    let Some(Recorded { network, images, .. }) = recorded(100) else { return };
+    let logits = float_ann(&network, &images).unwrap();
+    let close = near(logits.iter(), "ann", 1e-3);
+    assert!(close >= 95, "only {close} of 100 images have the recorded logits");
+}
+
+/// How many images have the recorded logits of this name, up to `tolerance`.
+fn near<'a>(found: impl Iterator<Item = &'a Vec<f32>>, name: &str, tolerance: f32) -> usize {
+    let bytes = std::fs::read(shared::path("reference/cifar10-d128-b2/logits.safetensors").unwrap()).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let data = tensors.tensor(name).unwrap().data().to_vec();
+    let wanted: Vec<f32> = data.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+    let close = |(found, wanted): (&Vec<f32>, &[f32])| {
+        found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() <= tolerance)
+    };
+    found.zip(wanted.chunks(10)).filter(|&pair| close(pair)).count()
+}
+
+fn json(name: &str) -> serde_json::Value {
+    let path = shared::path(&format!("reference/cifar10-d128-b2/{name}")).unwrap();
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Top-1 in percent for each number of settle steps 0..=4.
+fn row<S: Arithmetic>(graph: &Graph<S>, images: &Images, time_steps: u32) -> Vec<f64> {
+    let spiking = Spiking::new(graph);
+    let right = each_image(images, |index, image| {
+        let outcome = spiking.run(image, &options(time_steps, 4))?;
+        let columns = &outcome.logits_by_step[time_steps as usize - 1..];
+        Ok::<_, FunctionalError>(columns.iter().map(|logits| best(logits) == images.labels[index] as usize).collect())
+    });
+    let right: Vec<Vec<bool>> = right.unwrap();
+    let share = |column| right.iter().filter(|image| image[column]).count() as f64 * 100.0 / images.len() as f64;
+    (0..5).map(share).collect()
+}
+
+fn best(logits: &[f32]) -> usize {
+    (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
+}
+
+/// Differences from the recorded table, cell by cell.
+fn differences<S: Arithmetic>(graph: &Graph<S>, images: &Images) -> Vec<f64> {
+    let table = json("table.json");
+    let mut differences = vec![];
+    for time_steps in 1..=8 {
+        let found = row(graph, images, time_steps);
+        let wanted = table["top1"][time_steps.to_string()].as_array().unwrap();
+        println!("T = {time_steps}: {found:?} against {wanted:?}");
+        differences.extend(found.iter().zip(wanted).map(|(found, wanted)| (found - wanted.as_f64().unwrap()).abs()));
+    }
+    differences
+}
+
+#[test]
+#[ignore = "takes minutes: 8,000 runs"]
+fn accuracy_in_floats_is_that_of_the_published_code() {
+    let Some(Recorded { graph, images, .. }) = recorded(1000) else { return };
+    let largest = differences(&graph, &images).into_iter().fold(0.0, f64::max);
+    assert!(largest <= 0.5, "a cell is {largest} points off");
+}
+
+#[test]
+#[ignore = "takes minutes: 8,000 runs"]
+fn accuracy_in_integers_is_close_to_it() {
+    let Some(Recorded { graph, images, .. }) = recorded(1000) else { return };
+    let differences = differences(&convert::quantise(&graph, &Precision::default()).unwrap(), &images);
+    let largest = differences.iter().copied().fold(0.0, f64::max);
+    let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+    println!("mean {mean}, largest {largest}");
+    assert!(mean < 1.0 && largest <= 2.5, "mean {mean}, largest {largest} points off");
+}
