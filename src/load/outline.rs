@@ -121,7 +121,7 @@ impl<'t> Scan<'t> {
                 break;
             }
         }
-        self.at = (self.at + 1).min(self.text.len());
+        self.at += self.rest().chars().next().map_or(0, char::len_utf8);
     }
 
     /// Passes the key of a struct's or map's member and its colon, where there is one.

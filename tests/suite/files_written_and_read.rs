@@ -88,7 +88,7 @@ fn skeleton() -> Graph<i32> {
 }
 
 /// A trace of 12 neurons, which do not fill whole bytes.
-fn tiny_trace() -> Trace {
+pub fn tiny_trace() -> Trace {
     let image = |steps: u32, seed: usize| {
         let bits = |modulus: usize| {
             (0..steps as usize * 12).map(|at| (at + seed).is_multiple_of(modulus)).collect::<BitVec<u64, Lsb0>>()

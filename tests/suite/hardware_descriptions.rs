@@ -1,5 +1,6 @@
 //! The built-in hardware descriptions are whole, sourced, and roomy enough; a set changes one constant.
 
+use spikemesh::constants::{ENERGY, prices, sections, unit};
 use spikemesh::hardware::{Discipline, Hardware, Multicast, UnitKind};
 use spikemesh::load;
 use std::path::Path;
@@ -61,4 +62,37 @@ fn a_set_changes_one_constant_and_nothing_else() {
     changed.timing.step.discipline = Discipline::Tokens;
     changed.sources.clone_from(&plain.sources);
     assert_eq!(changed, plain);
+}
+
+/// The tables of all constants, as they stand in the documentation.
+fn tables() -> String {
+    let mut text = String::new();
+    for (path, fields) in sections() {
+        text += &format!("\n### `{path}`\n\n| key | unit | may be | what it is |\n|---|---|---|---|\n");
+        for field in fields {
+            let (key, may_be, sentence) = (field.key, field.range.describe(), field.sentence);
+            text += &format!("| `{key}` | {} | {may_be} | {sentence} |\n", unit(key));
+        }
+    }
+    text += &format!(
+        "\n### `{ENERGY}`\n\nAll from 0, with at most three decimals.\n\n| key | unit | the price of |\n|---|---|---|\n"
+    );
+    for (key, sentence) in prices() {
+        text += &format!("| `{key}` | {} | {sentence} |\n", unit(&key));
+    }
+    text + "\n"
+}
+
+#[test]
+fn the_documentation_explains_every_constant() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("hwmodels/README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("<!-- constants -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of constants -->").unwrap();
+    let wanted = format!("{before}<!-- constants -->\n{}<!-- end of constants -->{after}", tables());
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        std::fs::write(path, &wanted).unwrap();
+    } else {
+        assert!(text == wanted, "hwmodels/README.md is out of date: run this test with INSTA_UPDATE=always");
+    }
 }

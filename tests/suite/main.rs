@@ -5,6 +5,7 @@ mod accounts;
 mod bad_inputs;
 mod chips;
 mod engine;
+mod damaged_files;
 mod exactness;
 mod files_written_and_read;
 mod hardware_descriptions;

@@ -1,9 +1,13 @@
 //! Real checkpoints and images are read as they are.
 
+use crate::files_written_and_read::small_network;
 use crate::shared;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use spikemesh::load;
-use spikemesh::network::{INPUT, Op};
+use spikemesh::network::{INPUT, Input, Op};
 use spikemesh::units::Grid;
+use std::path::PathBuf;
 
 #[test]
 fn the_reference_checkpoint_is_recognised_by_its_names() {
@@ -33,4 +37,51 @@ fn cifar_records_become_images_with_colours_innermost() {
     let planes = &bytes[2 * 3073 + 1..3 * 3073];
     assert_eq!(images.image(2)[3 * 33..3 * 34], [planes[33], planes[1024 + 33], planes[2048 + 33]]);
     assert_eq!(load::images(&path, &input, 10, None).unwrap().len(), 1000);
+}
+
+/// A checkpoint with the names of the published code, its numbers written by `convert`, and what training leaves behind.
+fn checkpoint(folder: &tempfile::TempDir, dtype: Dtype, convert: impl Fn(f32) -> Vec<u8>) -> PathBuf {
+    let network = small_network();
+    let bytes = network.tensors.iter().map(|(name, tensor)| {
+        let bytes: Vec<u8> = tensor.values.iter().flat_map(|&value| convert(value)).collect();
+        (name.as_str(), tensor.shape.clone(), bytes)
+    });
+    let bytes: Vec<_> = bytes.collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| (*name, TensorView::new(dtype, shape.clone(), bytes).unwrap()));
+    let counter = TensorView::new(Dtype::I64, vec![], &[0; 8]).unwrap();
+    let norm = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+    let left = [("patch_embed.proj_bn.num_batches_tracked", counter), ("block.0.norm1.weight", norm)];
+    let path = folder.path().join("small.safetensors");
+    std::fs::write(&path, safetensors::serialize(views.chain(left), None).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn every_width_of_float_is_taken_and_leftovers_of_training_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = small_network();
+    let read = |path: PathBuf| load::network(&path, None).unwrap();
+    assert_eq!(read(checkpoint(&folder, Dtype::F32, |value| value.to_le_bytes().to_vec())), wanted);
+    assert_eq!(read(checkpoint(&folder, Dtype::F64, |value| f64::from(value).to_le_bytes().to_vec())), wanted);
+    let half = read(checkpoint(&folder, Dtype::F16, |value| half::f16::from_f32(value).to_le_bytes().to_vec()));
+    let brain = read(checkpoint(&folder, Dtype::BF16, |value| half::bf16::from_f32(value).to_le_bytes().to_vec()));
+    for (name, tensor) in &wanted.tensors {
+        for (at, value) in tensor.values.iter().enumerate() {
+            assert_eq!(half.tensors[name].values[at], half::f16::from_f32(*value).to_f32());
+            assert_eq!(brain.tensors[name].values[at], half::bf16::from_f32(*value).to_f32());
+        }
+    }
+}
+
+#[test]
+fn idx_images_find_their_labels_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = Input { height: 2, width: 3, channels: 1, mean: vec![0.5], std: vec![0.5] };
+    let head = [0x803u32, 2, 2, 3].map(u32::to_be_bytes).concat();
+    let pixels: Vec<u8> = (10..22).collect();
+    let path = folder.path().join("t10k-images-idx3-ubyte");
+    std::fs::write(&path, [head, pixels].concat()).unwrap();
+    std::fs::write(folder.path().join("t10k-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 7, 3]).unwrap();
+    let images = load::images(&path, &input, 10, None).unwrap();
+    assert_eq!((images.labels.as_slice(), images.image(1)), (&[7, 3][..], &[16, 17, 18, 19, 20, 21][..]));
 }
