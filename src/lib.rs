@@ -3,6 +3,7 @@
 pub mod account;
 pub mod action;
 pub mod activity;
+pub mod cli;
 pub mod compile;
 pub mod constants;
 pub mod convert;
@@ -16,6 +17,7 @@ pub mod network;
 pub mod program;
 pub mod reach;
 pub mod report;
+pub mod sample;
 pub mod summary;
 pub mod trace;
 pub mod units;

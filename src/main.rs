@@ -1,2 +1,7 @@
 //! The command line of spikemesh.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spikemesh::cli::main()
+}

@@ -80,6 +80,8 @@ pub struct RunSummary {
     pub layers: Vec<LayerSummary>,
     /// The same network as a quantised ANN on the same technology.
     pub ann_baseline: AnnBaseline,
+    /// Whether every spike of the chip was that of the functional run, in every step; absent in replay.
+    pub live_equal: Option<bool>,
     /// Whether it computes what the trained network does; absent where only a trace was replayed.
     pub agreement: Option<Agreement>,
     /// How the simulator itself did; the one part that differs from run to run.
@@ -137,7 +139,7 @@ pub struct AnnBaseline {
 }
 
 /// How the simulator itself did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Simulator {
     /// Wall-clock seconds of the engine.
     pub seconds: f64,

@@ -28,6 +28,8 @@ pub struct Run<'a> {
     pub time_steps: u32,
     /// `live` or `replay`.
     pub drive: &'a str,
+    /// Whether every spike of the chip was that of the functional run; absent in replay.
+    pub live_equal: Option<bool>,
     /// What happened, image by image.
     pub activities: &'a [Activity],
     /// How wide the values of each stage were, image by image.
@@ -58,6 +60,7 @@ pub fn summarise(run: &Run<'_>, agreement: Option<Agreement>, simulator: Simulat
         actions: actions(&counts),
         layers: run.graph.ids().map(|id| layer(run, &bill, &counts, id)).collect(),
         ann_baseline: ann_baseline(run.graph, &run.hardware.energy),
+        live_equal: run.live_equal,
         agreement,
         simulator,
     }

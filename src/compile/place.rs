@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How slices find their units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// Stage after stage, tiles row by row from the left.
     RowMajor,
@@ -19,6 +19,7 @@ pub enum Strategy {
     Snake,
     /// Stage after stage, tiles along a Hilbert curve.
     Hilbert,
+    #[default]
     /// Stage after stage, each slice on the free unit nearest to the slices that it hears from.
     Greedy,
 }

@@ -28,7 +28,7 @@ impl Default for Precision {
         Self {
             weight_bits: 8,
             gain_bits: 8,
-            probability_bits: 12,
+            probability_bits: 10,
             table_bits: 8,
             input_fraction_bits: 6,
             input_bits: 9,

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
 mod accounts;
+mod architecture;
 mod bad_inputs;
 mod chips;
-mod engine;
 mod damaged_files;
+mod engine;
 mod exactness;
 mod files_written_and_read;
 mod hardware_descriptions;

@@ -1,0 +1,122 @@
+//! `accuracy`: top-1, top-5 and loss by T and settle steps.
+
+use super::args::{ImageArgs, NetworkArgs, Numbers, SemanticsName, numbers};
+use super::meter::Progress;
+use super::{Failure, check};
+use crate::account;
+use crate::convert::{self, Precision};
+use crate::functional::arithmetic::Arithmetic;
+use crate::functional::{self, Options, Settle, Spiking};
+use crate::graph::Graph;
+use crate::images::Images;
+use crate::report;
+use crate::summary::{AccuracyRow, AccuracyTable};
+use crate::trace::Schedule;
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub struct AccuracyArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    images: ImageArgs,
+    /// T, one row each: `4`, `1..8` (both ends included) or `1,2,4`
+    #[arg(long, value_parser = numbers, default_value = "1..8")]
+    time_steps: Numbers,
+    /// Steps after T, one column each
+    #[arg(long, value_parser = numbers, default_value = "0..4")]
+    settle: Numbers,
+    /// What is computed
+    #[arg(long, value_enum, default_value = "exact")]
+    semantics: SemanticsName,
+    /// Numbers of the spiking run: as on a chip, or 32-bit floats as in the published code
+    #[arg(long, value_enum, default_value = "int")]
+    weights: WeightsName,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeightsName {
+    /// Integers of the widths given
+    Int,
+    /// 32-bit floats
+    Float,
+}
+
+pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure> {
+    if args.time_steps.0.contains(&0) {
+        return Err(Failure::Input("--time-steps contains 0, which injects nothing; give at least 1".to_string()));
+    }
+    let network = args.network.source.load()?;
+    let images = args.images.load(&network)?;
+    let folded = convert::fold(&network)?;
+    let ann = functional::float_ann(&network, &images)?;
+    let ann_score = account::score(&ann, &images.labels);
+    let rows = match args.weights {
+        WeightsName::Float if args.network.precision.precision() != Precision::default() => {
+            return Err(Failure::Input("--weights float has no bits; leave the --…-bits options out".to_string()));
+        }
+        WeightsName::Float => rows(&folded, &images, args, progress)?,
+        WeightsName::Int => {
+            rows(&convert::quantise(&folded, &args.network.precision.precision())?, &images, args, progress)?
+        }
+    };
+    let name = |value: Option<clap::builder::PossibleValue>| value.map_or(String::new(), |v| v.get_name().to_string());
+    let table = AccuracyTable {
+        images: images.len() as u64,
+        semantics: name(args.semantics.to_possible_value()),
+        weights: name(args.weights.to_possible_value()),
+        ann_top1: ann_score.top1,
+        ann_top5: ann_score.top5,
+        settle: args.settle.0.clone(),
+        rows,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&table)?);
+    } else {
+        println!("{}", report::accuracy_table(&table));
+    }
+    Ok(())
+}
+
+/// One row for each T: a single run with the most settle steps gives every column.
+fn rows<S: Arithmetic>(
+    graph: &Graph<S>,
+    images: &Images,
+    args: &AccuracyArgs,
+    progress: &Progress,
+) -> Result<Vec<AccuracyRow>, Failure> {
+    let most = args.settle.0.iter().copied().max().unwrap_or(0);
+    let spiking = Spiking::new(graph);
+    let bar = progress.bar("spiking", args.time_steps.0.len() * images.len());
+    let mut rows = vec![];
+    for &time_steps in &args.time_steps.0 {
+        let options = Options {
+            time_steps,
+            settle: Settle::Steps(most),
+            semantics: check::semantics(args.semantics),
+            schedule: Schedule::SameStep,
+            record: false,
+        };
+        let runs = functional::each_image(images, |_, image| {
+            bar.inc(1);
+            spiking.run(image, &options).map(|outcome| outcome.logits_by_step)
+        })?;
+        let mut row = AccuracyRow { time_steps, top1: vec![], top5: vec![], loss: vec![] };
+        for &settle in &args.settle.0 {
+            let at = (time_steps + settle) as usize - 1;
+            // the logits of a run are sums over its steps; their mean is what the network was trained to give
+            let logits: Vec<Vec<f32>> =
+                runs.iter().map(|steps| steps[at].iter().map(|sum| sum / time_steps as f32).collect()).collect();
+            let score = account::score(&logits, &images.labels);
+            row.top1.push(score.top1);
+            row.top5.push(score.top5);
+            row.loss.push(score.loss);
+        }
+        rows.push(row);
+    }
+    bar.finish_and_clear();
+    Ok(rows)
+}

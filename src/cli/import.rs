@@ -1,0 +1,28 @@
+//! `import`: a checkpoint becomes a network bundle.
+
+use super::{Failure, args::SourceArgs};
+use crate::report;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The bundle to write
+    #[arg(short, long, value_name = "NET.safetensors")]
+    output: PathBuf,
+}
+
+pub fn import(args: &ImportArgs) -> Result<(), Failure> {
+    let network = args.source.load()?;
+    report::write_bundle(&args.output, &network)?;
+    let values: usize = network.tensors.values().map(|tensor| tensor.values.len()).sum();
+    println!(
+        "{}: {} layers, {values} values → {}",
+        network.architecture.name,
+        network.architecture.layers.len(),
+        args.output.display()
+    );
+    Ok(())
+}

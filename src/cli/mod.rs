@@ -1,0 +1,105 @@
+//! The command line: calls the steps in order, shows progress, prints results.
+//!
+//! Exit status 0: done. 1: a result is not as it should be (`check` and `run` found a stage that differs). 2: an input is wrong.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line is where results and errors are printed"
+)]
+
+mod accuracy;
+mod args;
+mod check;
+mod chips;
+mod dump;
+mod import;
+mod map;
+mod meter;
+mod record;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What a spiking network costs on a neuromorphic chip, and whether the chip still computes what it was trained to compute.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Threads for work on many images; all processors where left out. Results never depend on it
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    threads: Option<u32>,
+    /// No progress on standard error
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the embedded network on the embedded chip: the main job, without any file
+    Demo(run::DemoArgs),
+    /// Turn a checkpoint into a network bundle
+    Import(import::ImportArgs),
+    /// Compare the spiking network with the trained one, value for value
+    Check(check::CheckArgs),
+    /// Top-1 by T and settle steps
+    Accuracy(accuracy::AccuracyArgs),
+    /// Run images on a chip: spikes, cycles and energy, layer by layer
+    Run(run::RunArgs),
+    /// Record the spikes of images, to be replayed on any chip
+    Record(record::RecordArgs),
+    /// Place a network on a chip and write the mapping to a file that can be edited
+    Map(map::MapArgs),
+    /// List, check and explain hardware descriptions
+    Chips(chips::ChipsArgs),
+    /// Print what a step gives: the layers, the spiking graph, the program, the activity
+    Dump(dump::DumpArgs),
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// An input is wrong.
+    Input(String),
+    /// A result is not as it should be; it was printed already.
+    Result,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+/// Runs the command line and gives its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let threads = cli.threads.map_or(0, |threads| threads as usize);
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
+    let progress = meter::Progress::new(cli.quiet);
+    let done = match cli.verb {
+        Verb::Demo(args) => run::demo(&args, &progress),
+        Verb::Import(args) => import::import(&args),
+        Verb::Check(args) => check::check(&args, &progress),
+        Verb::Accuracy(args) => accuracy::accuracy(&args, &progress),
+        Verb::Run(args) => run::run(&args, &progress),
+        Verb::Record(args) => record::record(&args, &progress),
+        Verb::Map(args) => map::map(&args),
+        Verb::Chips(args) => chips::chips(&args),
+        Verb::Dump(args) => dump::dump(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Result) => ExitCode::from(1),
+        Err(Failure::Input(text)) => {
+            eprintln!("error: {text}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `run` and `demo`: images on a chip.
+
+use super::args::{ChipArgs, ImageArgs, NetworkArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, time_steps};
+use super::meter::{Clock, Progress, peak_memory_mib};
+use super::{Failure, check};
+use crate::account::{self, Comparison, Run};
+use crate::activity::Activity;
+use crate::compile::{self, Strategy};
+use crate::convert;
+use crate::engine::{self, Drive};
+use crate::functional::{Options, Settle};
+use crate::graph::Graph;
+use crate::hardware::{Discipline, Hardware};
+use crate::images::Images;
+use crate::load;
+use crate::network::Network;
+use crate::program::Program;
+use crate::report;
+use crate::sample;
+use crate::summary::{RunSummary, Simulator};
+use crate::trace::{ImageTrace, Schedule, Trace, Widths};
+use clap::Args;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Network bundle, or checkpoint (.safetensors) with the reference names or with --arch
+    #[arg(value_name = "NET", required_unless_present = "trace")]
+    net: Option<PathBuf>,
+    /// Layer list (RON) of a checkpoint that is no bundle
+    #[arg(long, value_name = "ARCH.ron", requires = "net")]
+    arch: Option<PathBuf>,
+    #[command(flatten)]
+    precision: PrecisionArgs,
+    /// Images: CIFAR-10 binary, or MNIST IDX with its labels beside it
+    #[arg(long, value_name = "DATA", required_unless_present = "trace")]
+    images: Option<PathBuf>,
+    /// Replay this trace instead of running a network
+    #[arg(long, value_name = "TRACE", conflicts_with_all = ["net", "images", "live", "time_steps"])]
+    trace: Option<PathBuf>,
+    /// How many images, from the first; all where left out
+    #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    count: Option<u32>,
+    /// T: steps in which the image and the biases are injected; 4 where left out
+    #[arg(long, value_parser = time_steps())]
+    time_steps: Option<u32>,
+    #[command(flatten)]
+    chip: ChipArgs,
+    /// A mapping file instead of our own
+    #[arg(long, value_name = "M.ron", conflicts_with = "strategy")]
+    mapping: Option<PathBuf>,
+    /// How slices are placed
+    #[arg(long)]
+    strategy: Option<Strategy>,
+    /// Let the chip hold the potentials and fire itself, instead of replaying the functional run
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How many generated images
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: u32,
+    /// T: steps in which the image and the biases are injected
+    #[arg(long, value_parser = time_steps(), default_value_t = 4)]
+    time_steps: u32,
+    /// Let the chip hold the potentials and fire itself, instead of replaying the functional run
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Folder for `summary.json` and `layers.csv`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// A graph on a chip.
+pub struct Placed {
+    pub hardware: Hardware,
+    pub program: Program,
+}
+
+impl Placed {
+    /// When the chip integrates spikes.
+    pub fn schedule(&self) -> Schedule {
+        match self.hardware.timing.step.discipline {
+            Discipline::Tokens => Schedule::SameStep,
+            Discipline::Barrier => Schedule::NextStep,
+        }
+    }
+}
+
+/// Compiles a graph onto a chip, as the mapping file says or by a strategy.
+pub fn place(
+    graph: &Graph<i32>,
+    fingerprint: &str,
+    hardware: Hardware,
+    mapping: Option<&Path>,
+    strategy: Strategy,
+) -> Result<Placed, Failure> {
+    let mapping = match mapping {
+        Some(file) => load::mapping(file)?,
+        None => compile::map(graph, &hardware.name, &hardware.topology, strategy)?,
+    };
+    let program = compile::program(graph, fingerprint, &hardware.name, &hardware.topology, &mapping)?;
+    Ok(Placed { hardware, program })
+}
+
+/// What one image gave.
+struct ImageRun {
+    activity: Activity,
+    widths: Vec<Widths>,
+    comparison: Option<Comparison>,
+    /// Whether every spike of the chip was that of the functional run; absent in replay.
+    live_equal: Option<bool>,
+}
+
+pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
+    let network = sample::network(sample::SEED)?;
+    let graph = convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?;
+    let images = sample::images(sample::SEED, args.count as usize);
+    let placed =
+        place(&graph, &convert::fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
+    if !args.output.json {
+        println!(
+            "The embedded network has seeded weights, not trained ones: its answers mean nothing, its spikes, cycles and energy are real.\n"
+        );
+    }
+    let summary = simulate(&network, &graph, &images, &placed, args.time_steps, args.live, progress)?;
+    finish(&summary, &args.output)
+}
+
+pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
+    let strategy = args.strategy.unwrap_or_default();
+    let hardware = args.chip.load()?;
+    let summary = match (&args.trace, &args.net, &args.images) {
+        (Some(trace), _, _) => {
+            let trace = load::trace(trace)?;
+            if args.precision.precision() != convert::Precision::default() {
+                return Err(Failure::Input("a trace has its bits already; leave the --…-bits options out".to_string()));
+            }
+            let placed = place(&trace.skeleton, &trace.fingerprint, hardware, args.mapping.as_deref(), strategy)?;
+            replay(&trace, &placed, args.count, progress)?
+        }
+        (None, Some(net), Some(images)) => {
+            let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
+            let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
+            let images = ImageArgs { images: images.clone(), count: args.count }.load(&network)?;
+            let placed = place(&graph, &convert::fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
+            simulate(&network, &graph, &images, &placed, args.time_steps.unwrap_or(4), args.live, progress)?
+        }
+        (None, _, _) => return Err(Failure::Input("give NET and --images, or --trace".to_string())),
+    };
+    finish(&summary, &args.output)
+}
+
+/// The functional run, the comparison and the engine for each image, then the account.
+fn simulate(
+    network: &Network,
+    graph: &Graph<i32>,
+    images: &Images,
+    placed: &Placed,
+    time_steps: u32,
+    live: bool,
+    progress: &Progress,
+) -> Result<RunSummary, Failure> {
+    let options = Options {
+        time_steps,
+        settle: Settle::ToSilence,
+        semantics: check::semantics(SemanticsName::Exact),
+        schedule: placed.schedule(),
+        record: true,
+    };
+    let bar = progress.bar("run", images.len());
+    let clock = Clock::start();
+    let runs: Result<Vec<ImageRun>, Failure> = (0..images.len())
+        .into_par_iter()
+        .map(|index| {
+            let run = image_run(graph, images.image(index), placed, &options, live);
+            bar.inc(1);
+            run
+        })
+        .collect();
+    let (runs, seconds) = (runs?, clock.seconds());
+    bar.finish_and_clear();
+    let comparisons: Vec<Comparison> = runs.iter().filter_map(|run| run.comparison.clone()).collect();
+    let agreement = check::agreement(network, graph, images, &options, "exact", &comparisons)?;
+    let drive = if live { "live" } else { "replay" };
+    Ok(summarise(graph, placed, time_steps, drive, &runs, Some(agreement), seconds))
+}
+
+fn image_run(
+    graph: &Graph<i32>,
+    image: &[u8],
+    placed: &Placed,
+    options: &Options,
+    live: bool,
+) -> Result<ImageRun, Failure> {
+    let (outcome, comparison) = check::compared(graph, image, options)?;
+    let trace = outcome.trace.unwrap_or_else(|| ImageTrace { steps: 0, trains: vec![], widths: vec![] });
+    let widths = trace.widths.clone();
+    if !live {
+        let activity = replayed(placed, graph, &trace, options.time_steps)?;
+        return Ok(ImageRun { activity, widths, comparison: Some(comparison), live_equal: None });
+    }
+    let drive = Drive::Live { graph, image, time_steps: options.time_steps, steps: trace.steps };
+    let outcome = engine::run(&placed.program, &placed.hardware.topology, &placed.hardware.timing, drive)?;
+    let live_equal = Some(outcome.trace.as_ref() == Some(&trace));
+    Ok(ImageRun { activity: outcome.activity, widths, comparison: Some(comparison), live_equal })
+}
+
+/// The activity of a recorded image on a chip.
+pub fn replayed(
+    placed: &Placed,
+    graph: &Graph<i32>,
+    trace: &ImageTrace,
+    time_steps: u32,
+) -> Result<Activity, engine::EngineError> {
+    let drive = Drive::Replay { graph, trace, time_steps };
+    let outcome = engine::run(&placed.program, &placed.hardware.topology, &placed.hardware.timing, drive)?;
+    Ok(outcome.activity)
+}
+
+/// A trace from a file on a chip.
+fn replay(trace: &Trace, placed: &Placed, count: Option<u32>, progress: &Progress) -> Result<RunSummary, Failure> {
+    if trace.schedule != placed.schedule() {
+        return Err(Failure::Input(format!(
+            "the trace was recorded with schedule {}, where {} integrates spikes by {}; record it again with --schedule {}",
+            trace.schedule.key(),
+            placed.hardware.name,
+            placed.schedule().key(),
+            placed.schedule().key().replace('_', "-"),
+        )));
+    }
+    let count = count.map_or(trace.images.len(), |count| (count as usize).min(trace.images.len()));
+    let bar = progress.bar("replay", count);
+    let clock = Clock::start();
+    let runs: Result<Vec<ImageRun>, Failure> = trace.images[..count]
+        .par_iter()
+        .map(|image| {
+            let activity = replayed(placed, &trace.skeleton, image, trace.time_steps)?;
+            bar.inc(1);
+            Ok(ImageRun { activity, widths: image.widths.clone(), comparison: None, live_equal: None })
+        })
+        .collect();
+    let (runs, seconds) = (runs?, clock.seconds());
+    bar.finish_and_clear();
+    Ok(summarise(&trace.skeleton, placed, trace.time_steps, "replay", &runs, None, seconds))
+}
+
+fn summarise(
+    graph: &Graph<i32>,
+    placed: &Placed,
+    time_steps: u32,
+    drive: &str,
+    runs: &[ImageRun],
+    agreement: Option<crate::summary::Agreement>,
+    seconds: f64,
+) -> RunSummary {
+    let activities: Vec<Activity> = runs.iter().map(|run| run.activity.clone()).collect();
+    let widths: Vec<&[Widths]> = runs.iter().map(|run| run.widths.as_slice()).collect();
+    let live_equal = runs.iter().map(|run| run.live_equal).reduce(|a, b| a.zip(b).map(|(a, b)| a && b)).flatten();
+    let Placed { hardware, program } = placed;
+    let run = Run { graph, program, hardware, time_steps, drive, live_equal, activities: &activities, widths: &widths };
+    let mut summary = account::summarise(&run, agreement, Simulator::default());
+    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    summary.simulator = Simulator {
+        seconds,
+        synaptic_ops_per_s: per_second(summary.layers.iter().map(|layer| layer.synaptic_ops).sum()),
+        flit_hops_per_s: per_second(summary.layers.iter().map(|layer| layer.flit_hops).sum()),
+        peak_memory_mib: peak_memory_mib(),
+    };
+    summary
+}
+
+/// Prints the summary, writes its files, and says whether the result is as it should be.
+fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
+    if let Some(folder) = &output.out {
+        report::write_summary(folder, summary)?;
+    }
+    if output.json {
+        println!("{}", serde_json::to_string(summary)?);
+    } else {
+        println!(
+            "{}\n{}\n{}",
+            report::run_table(summary),
+            report::component_table(summary),
+            report::run_verdict(summary)
+        );
+        if let Some(agreement) = &summary.agreement {
+            println!("{}", report::agreement_verdict(agreement));
+        }
+    }
+    let equal = summary.agreement.as_ref().is_none_or(|agreement| agreement.all_equal);
+    if equal && summary.live_equal != Some(false) { Ok(()) } else { Err(Failure::Result) }
+}

@@ -1,0 +1,191 @@
+//! Summaries as tables for the terminal.
+
+use crate::summary::{AccuracyTable, Agreement, RunSummary};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+/// Columns side by side, a line under their titles.
+fn style() -> TableStyle {
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'))
+}
+
+/// A table whose columns are numbers but for the first `words`.
+pub(super) fn table<const N: usize>(
+    titles: [&str; N],
+    words: usize,
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(style()).set_header(titles).add_rows(rows);
+    for column in table.column_iter_mut().skip(words) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Stage by stage: how many values equal the integer network's, and what the spikes were.
+#[must_use]
+pub fn agreement_table(agreement: &Agreement) -> String {
+    let titles = ["layer", "kind", "values", "equal", "spikes", "negative", "synaptic ops", "silent after"];
+    let rows = agreement.layers.iter().map(|layer| {
+        [
+            layer.name.clone(),
+            layer.kind.clone(),
+            whole(layer.neurons),
+            share(layer.equal_neurons, layer.neurons),
+            whole(layer.spikes),
+            whole(layer.negative_spikes),
+            whole(layer.synaptic_ops),
+            layer.silent_step.to_string(),
+        ]
+    });
+    table(titles, 2, rows)
+}
+
+/// The verdict in words, for under the table.
+#[must_use]
+pub fn agreement_verdict(agreement: &Agreement) -> String {
+    let top1 = |value: Option<f64>| value.map_or("no labels".to_string(), |percent| format!("{percent:.1} %"));
+    let equal = if agreement.all_equal {
+        format!("every value of every stage equals the integer network's; silent after {} steps", agreement.silent_step)
+    } else {
+        let off = agreement.layers.iter().filter(|layer| layer.equal_neurons < layer.neurons).count();
+        format!("{off} of {} stages differ from the integer network", agreement.layers.len())
+    };
+    format!(
+        "{} images, T = {}, {} semantics: {equal}.\ntop-1: float ANN {}, integer ANN {}, spiking {}; spiking and float ANN choose the same class on {:.1} %.",
+        agreement.images,
+        agreement.time_steps,
+        agreement.semantics,
+        top1(agreement.ann_top1),
+        top1(agreement.quantised_ann_top1),
+        top1(agreement.snn_top1),
+        agreement.agreement,
+    )
+}
+
+/// Layer by layer: units, spikes, operations, packets, cycles, energy.
+#[must_use]
+pub fn run_table(run: &RunSummary) -> String {
+    let titles = [
+        "layer",
+        "kind",
+        "neurons",
+        "units",
+        "spikes",
+        "negative",
+        "synaptic ops",
+        "packets",
+        "flit hops",
+        "busy cycles",
+        "energy µJ",
+    ];
+    let rows = run.layers.iter().map(|layer| {
+        [
+            layer.name.clone(),
+            layer.kind.clone(),
+            whole(layer.neurons),
+            whole(layer.cores),
+            whole(layer.spikes),
+            whole(layer.negative_spikes),
+            whole(layer.synaptic_ops),
+            whole(layer.packets),
+            whole(layer.flit_hops),
+            whole(layer.busy_cycles),
+            format!("{:.3}", layer.energy_uj),
+        ]
+    });
+    table(titles, 2, rows)
+}
+
+/// Component by component, with each one's share of the whole.
+#[must_use]
+pub fn component_table(run: &RunSummary) -> String {
+    let rows = run.energy_by_component.iter().map(|(component, energy)| {
+        let fj = run.energy_by_component_fj.get(component).copied().unwrap_or(0);
+        [component.clone(), format!("{energy:.3}"), share(fj, run.energy_fj)]
+    });
+    table(["component", "energy µJ per image", "share"], 1, rows)
+}
+
+/// The run in words, for under the tables.
+#[must_use]
+pub fn run_verdict(run: &RunSummary) -> String {
+    let ann = run.ann_baseline;
+    let wide: Vec<String> = run
+        .layers
+        .iter()
+        .filter(|layer| layer.overflows > 0)
+        .map(|layer| {
+            format!(
+                "\nmembranes too narrow: {} reached {} bits, {} potentials overflowed.",
+                layer.name, layer.peak_bits, layer.overflows
+            )
+        })
+        .collect();
+    format!(
+        "{} on {}: {} images, T = {}, {} drive.\nper image: {:.0} cycles, {:.4} ms, {:.3} µJ; the same network as a quantised ANN on this technology: {:.3} µJ ({} MACs).{}",
+        run.network,
+        run.chip,
+        run.images,
+        run.time_steps,
+        run.drive,
+        run.cycles_per_image,
+        run.time_ms_per_image,
+        run.energy_uj_per_image,
+        ann.energy_uj,
+        whole(ann.macs),
+        wide.concat(),
+    )
+}
+
+/// T by settle steps: top-1 in percent.
+#[must_use]
+pub fn accuracy_table(accuracy: &AccuracyTable) -> String {
+    let mut table = Table::new();
+    table.load_style(style());
+    table.set_header(std::iter::once("T \\ settle".to_string()).chain(accuracy.settle.iter().map(u32::to_string)));
+    for row in &accuracy.rows {
+        let cells = row.top1.iter().map(|percent| format!("{percent:.1}"));
+        table.add_row(std::iter::once(row.time_steps.to_string()).chain(cells));
+    }
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!(
+        "{table}\ntop-1 in percent over {} images, {} semantics, {} weights; float ANN: top-1 {:.1} %, top-5 {:.1} %.",
+        accuracy.images, accuracy.semantics, accuracy.weights, accuracy.ann_top1, accuracy.ann_top5
+    )
+}
+
+/// A whole number with its thousands apart.
+#[must_use]
+pub fn whole(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// A part of a whole in percent, never rounded up to all of it.
+fn share(part: u64, all: u64) -> String {
+    if part == all {
+        return "100 %".to_string();
+    }
+    format!("{:.2} %", (part as f64 / all as f64 * 10_000.0).floor() / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(["0", "999", "1,000", "12,345,678"].map(String::from), [0, 999, 1_000, 12_345_678].map(whole));
+    }
+
+    #[test]
+    fn a_missing_value_never_reads_as_all() {
+        assert_eq!(share(999_999, 1_000_000), "99.99 %");
+        assert_eq!(share(5, 5), "100 %");
+    }
+}
