@@ -6,6 +6,7 @@ use super::tensors::TensorFile;
 use crate::graph::{Stage, StageKind};
 use crate::trace::{Header, ImageTrace, SpikeTrain, TRACE_KEY, Trace, Widths};
 use bitvec::prelude::{BitVec, Lsb0};
+use bitvec::view::BitView;
 use safetensors::Dtype;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -124,7 +125,7 @@ fn append(
                 let wrong = || Fault::new(format!("stage `{}` has bits without a neuron", stage.name), REMEDY);
                 let presence = bits(&presence[bytes.clone()], neurons).ok_or_else(wrong)?;
                 let negative = bits(&negative[bytes], neurons).ok_or_else(wrong)?;
-                if (negative.clone() & !presence.clone()).any() {
+                if !within(&negative, &presence) {
                     return Err(Fault::new(format!("stage `{}` has signs without a spike", stage.name), REMEDY));
                 }
                 SpikeTrain::Spikes { neurons, presence, negative }
@@ -141,15 +142,25 @@ fn append(
 
 /// Rows of whole bytes as rows of `neurons` bits; none if a row has bits beyond them.
 fn bits(bytes: &[u8], neurons: usize) -> Option<BitVec<u64, Lsb0>> {
+    if neurons.is_multiple_of(64) {
+        let words = bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word));
+        return Some(BitVec::from_vec(words.collect()));
+    }
     let mut all = BitVec::with_capacity(bytes.len() * 8);
     for row in bytes.chunks(neurons.div_ceil(8)) {
-        let row = BitVec::<u8, Lsb0>::from_slice(row);
+        let row = row.view_bits::<Lsb0>();
         if row[neurons..].any() {
             return None;
         }
         all.extend_from_bitslice(&row[..neurons]);
     }
+    all.set_uninitialized(false);
     Some(all)
+}
+
+/// Whether every bit of `part` is also in `whole`.
+fn within(part: &BitVec<u64, Lsb0>, whole: &BitVec<u64, Lsb0>) -> bool {
+    part.as_raw_slice().iter().zip(whole.as_raw_slice()).all(|(part, whole)| part & !whole == 0)
 }
 
 fn append_widths(images: &mut [ImageTrace], bytes: &[u8], stages: usize) {

@@ -2,7 +2,8 @@
 
 use super::file::{WriteError, write};
 use crate::trace::{Header, ImageTrace, SpikeTrain, TRACE_KEY, Trace};
-use bitvec::prelude::{BitSlice, BitVec, Lsb0};
+use bitvec::field::BitField;
+use bitvec::prelude::{BitVec, Lsb0};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::path::Path;
@@ -81,10 +82,11 @@ fn planes(trace: &Trace) -> Vec<Plane> {
 
 /// Appends one row of bits as whole bytes; a row beyond the end of the train is empty.
 fn push_bits(bytes: &mut Vec<u8>, bits: &BitVec<u64, Lsb0>, start: usize, neurons: usize) {
-    let row = bits.get(start..start + neurons).unwrap_or_else(|| BitSlice::empty());
-    let mut packed: BitVec<u8, Lsb0> = row.iter().by_vals().collect();
-    packed.resize(neurons.next_multiple_of(8), false);
-    bytes.extend(packed.into_vec());
+    let end = bytes.len() + neurons.div_ceil(8);
+    for word in bits.get(start..start + neurons).into_iter().flat_map(|row| row.chunks(64)) {
+        bytes.extend(word.load_le::<u64>().to_le_bytes());
+    }
+    bytes.resize(end, 0);
 }
 
 fn widths(trace: &Trace) -> Plane {

@@ -1,6 +1,9 @@
 //! What is written is what is read: bundles, traces, mappings.
 
+use crate::shared;
 use bitvec::prelude::{BitVec, Lsb0};
+use spikemesh::convert::{self, Precision};
+use spikemesh::functional::{Options, Semantics, Settle, Spiking};
 use spikemesh::graph::{Graph, Input, Kernel, NeuronRule, Neurons, Projection, Source, Stage, StageKind, Synapses};
 use spikemesh::network::{Architecture, Network, Tensor, tensors_of};
 use spikemesh::program::{Mapping, Placement};
@@ -121,6 +124,50 @@ fn a_trace_comes_back_bit_for_bit() {
     let path = folder.path().join("trace.safetensors");
     report::write_trace(&path, &tiny_trace()).unwrap();
     assert_eq!(load::trace(&path).unwrap(), tiny_trace());
+}
+
+#[test]
+fn the_spikes_of_the_real_network_come_back_bit_for_bit() {
+    let (net, data) = ("models/cifar10-d128-b2.safetensors", "data/cifar10-test-1000.bin");
+    let (Some(net), Some(data)) = (shared::path(net), shared::path(data)) else { return };
+    let network = load::network(&net, None).unwrap();
+    let images = load::images(&data, &network.architecture.input, 10, Some(2)).unwrap();
+    let graph = convert::quantise(&convert::fold(&network).unwrap(), &Precision::default()).unwrap();
+    let options = Options {
+        time_steps: 4,
+        settle: Settle::ToSilence,
+        semantics: Semantics::EXACT,
+        schedule: Schedule::SameStep,
+        record: true,
+    };
+    let run = |at| Spiking::new(&graph).run(images.image(at), &options).unwrap().trace.unwrap();
+    let trace = Trace {
+        skeleton: graph.skeleton(),
+        fingerprint: convert::fingerprint(&graph),
+        time_steps: 4,
+        schedule: Schedule::SameStep,
+        images: vec![run(0), run(1)],
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.safetensors");
+    report::write_trace(&path, &trace).unwrap();
+    let read = load::trace(&path).unwrap();
+    assert_eq!((&read.skeleton, &read.fingerprint), (&trace.skeleton, &trace.fingerprint));
+    for (read, run) in read.images.iter().zip(&trace.images) {
+        assert_eq!((read.steps, &read.widths), (run.steps, &run.widths));
+        for (id, stage) in graph.ids().zip(&graph.stages) {
+            for step in 1..=run.steps {
+                let sent = |image: &ImageTrace| {
+                    let mut sent = vec![];
+                    image.train(id).visit(step, stage.grid, &stage.grid.whole(), |position, channel, value| {
+                        sent.push((position, channel, value));
+                    });
+                    sent
+                };
+                assert_eq!(sent(read), sent(run), "{} in step {step}", stage.name);
+            }
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn the_reference_checkpoint_is_recognised_by_its_names() {
     assert!(matches!(of("block.1.attn.attention").op, Op::Attention { heads: 4, .. }));
     assert_eq!(of("block.0.add1").from, ["patch_embed.add", "block.0.attn.proj_relu"]);
     assert!(network.tensor("block.0.attn.q_relu", "up")[0] > 0.0);
-    assert_eq!(network.tensors.len(), 108);
+    assert_eq!(network.tensors.len(), 116);
 }
 
 #[test]
