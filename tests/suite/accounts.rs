@@ -47,7 +47,8 @@ fn activities(program: &Program, seed: u64, images: u64) -> Vec<Activity> {
 
 fn summary(graph: &Graph<i32>, program: &Program, hardware: &Hardware, activities: &[Activity]) -> RunSummary {
     let simulator = Simulator { seconds: 1.0, synaptic_ops_per_s: 0.0, flit_hops_per_s: 0.0, peak_memory_mib: 0.0 };
-    let run = Run { graph, program, hardware, time_steps: 4, drive: "replay", live_equal: None, activities, widths: &[] };
+    let run =
+        Run { graph, program, hardware, time_steps: 4, drive: "replay", live_equal: None, activities, widths: &[] };
     summarise(&run, None, simulator)
 }
 
@@ -132,6 +133,7 @@ fn values_wider_than_the_chip_keeps_are_counted() {
         hardware: &hardware,
         time_steps: 4,
         drive: "live",
+        live_equal: None,
         activities: &activities,
         widths: &[&image, &image],
     };
