@@ -18,7 +18,7 @@ mod wiring;
 pub use wiring::{MOST_PORTS, NOTHING, Passage, SIDES, Way, Wiring};
 
 use crate::units::{Cycle, TileId, UnitId};
-use router::Flit;
+use router::{Flit, Nominee};
 use source::Source;
 use std::collections::VecDeque;
 
@@ -177,6 +177,10 @@ pub struct Mesh<'w> {
     ejected: Pending<(UnitId, u32)>,
     /// Channels that become free again, where the interval is longer than a cycle.
     pauses: Pending<u32>,
+    /// For each output of a router, the inputs that ask for it; empty between visits.
+    requests: [u32; MOST_PORTS],
+    /// For each of these inputs, what it would like to move.
+    nominees: [Nominee; MOST_PORTS],
     /// Flits in queues and packets in sources.
     resident: u64,
     moves: u64,
@@ -206,6 +210,8 @@ impl<'w> Mesh<'w> {
             returning: Pending::new(),
             ejected: Pending::new(),
             pauses: Pending::new(),
+            requests: [0; MOST_PORTS],
+            nominees: [Nominee::default(); MOST_PORTS],
             resident: 0,
             moves: 0,
         }

@@ -30,7 +30,7 @@ impl Flit {
 
 /// The flit that an input port would like to move.
 #[derive(Debug, Clone, Copy, Default)]
-struct Nominee {
+pub(super) struct Nominee {
     vc: u8,
     /// Its place in its queue.
     depth: u16,
@@ -42,20 +42,19 @@ impl Mesh<'_> {
     /// Lets a router move what it can in this cycle; whether it should be visited in the next one, too.
     pub(super) fn switch(&mut self, router: usize, now: Cycle) -> bool {
         let base = self.wiring.first_port[router] as usize;
-        let mut nominees = [Nominee::default(); MOST_PORTS];
-        let mut requests = [0u32; MOST_PORTS];
         let mut requested = 0;
         for input in bits(self.occupied[router]) {
             let nominee = self.nominate(base, input as usize, now);
-            bits(nominee.outputs).for_each(|output| requests[output as usize] |= 1 << input);
+            bits(nominee.outputs).for_each(|output| self.requests[output as usize] |= 1 << input);
             requested |= nominee.outputs;
-            nominees[input as usize] = nominee;
+            self.nominees[input as usize] = nominee;
         }
         for output in bits(requested) {
+            let requests = std::mem::take(&mut self.requests[output as usize]);
             let channel = &mut self.channels[base + output as usize];
-            let input = in_turn(requests[output as usize], channel.input_turn);
+            let input = in_turn(requests, channel.input_turn);
             channel.input_turn = after(input, MOST_PORTS);
-            self.pass(router, input as usize, nominees[input as usize], output, now);
+            self.pass(router, input as usize, self.nominees[input as usize], output, now);
         }
         requested != 0 && self.occupied[router] != 0
     }
@@ -249,5 +248,5 @@ fn side_name(port: u32) -> String {
 
 /// Whose turn it is after `index` of `count`.
 pub(super) fn after(index: u32, count: usize) -> u8 {
-    ((index as usize + 1) % count) as u8
+    if index as usize + 1 == count { 0 } else { index as u8 + 1 }
 }

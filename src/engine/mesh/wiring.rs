@@ -53,6 +53,8 @@ pub struct Wiring {
     /// Buffers, packets and routing.
     pub noc: Noc,
     columns: u32,
+    /// Column and row of each tile.
+    places: Vec<(u32, u32)>,
     pub(super) first_port: Vec<u32>,
     /// The router of each port.
     pub(super) router_of: Vec<u32>,
@@ -79,6 +81,7 @@ impl Wiring {
             timing: *timing,
             noc: topology.noc,
             columns: mesh.columns,
+            places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
             first_port: vec![0],
             router_of: vec![],
             behind: vec![],
@@ -123,7 +126,7 @@ impl Wiring {
     /// Column and row of a tile.
     #[must_use]
     pub fn place(&self, tile: TileId) -> (u32, u32) {
-        (tile.0 % self.columns, tile.0 / self.columns)
+        self.places[tile.index()]
     }
 
     fn neighbour(&self, tile: TileId, direction: Direction) -> Option<TileId> {
