@@ -280,3 +280,12 @@ fn the_real_network_runs_on_the_built_in_chip() {
     }
     assert_eq!(hardware(&[]).timing.core.soma, Soma::Event);
 }
+
+#[test]
+fn the_readme_tells_the_loop_in_the_words_of_the_engine() {
+    let docs = include_str!("../../src/engine/mod.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    let docs: Vec<&str> = docs.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let moves = docs.join("\n");
+    let moves = &moves[moves.find("One cycle").unwrap()..moves.find("Everything").unwrap()];
+    assert!(include_str!("../../README.md").contains(moves.trim()), "README.md lacks:\n{moves}");
+}
