@@ -167,6 +167,7 @@ impl<S: Number> Kernel<S> {
 
     /// Output channels that an input channel reaches, the same for every tap.
     #[must_use]
+    #[inline]
     pub fn reached(&self, in_channel: u32) -> Range<u32> {
         let width = self.out_channels / self.groups;
         let group = in_channel / (self.in_channels / self.groups);
@@ -175,6 +176,7 @@ impl<S: Number> Kernel<S> {
 
     /// Weights from `(tap, input channel)` to the output channels of [`Kernel::reached`], in order.
     #[must_use]
+    #[inline]
     pub fn row(&self, tap: u32, in_channel: u32) -> &[S] {
         let width = (self.out_channels / self.groups) as usize;
         let start = (tap as usize * self.in_channels as usize + in_channel as usize) * width;

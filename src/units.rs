@@ -22,6 +22,7 @@ macro_rules! id {
         impl $name {
             /// The id as an index into the vector of its kind.
             #[must_use]
+            #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
@@ -79,12 +80,14 @@ pub struct Grid {
 impl Grid {
     /// Number of positions.
     #[must_use]
+    #[inline]
     pub fn positions(self) -> usize {
         self.height as usize * self.width as usize
     }
 
     /// Number of neurons (or values).
     #[must_use]
+    #[inline]
     pub fn neurons(self) -> usize {
         self.positions() * self.channels as usize
     }
@@ -114,24 +117,28 @@ pub struct Region {
 impl Region {
     /// Number of neurons (or values) in the region.
     #[must_use]
+    #[inline]
     pub fn neurons(&self) -> usize {
         self.positions.len() * self.channels.len()
     }
 
     /// Whether the region holds neuron `(position, channel)`.
     #[must_use]
+    #[inline]
     pub fn contains(&self, position: u32, channel: u32) -> bool {
         self.positions.contains(&position) && self.channels.contains(&channel)
     }
 
     /// Index of `(position, channel)` within the region, positions outermost.
     #[must_use]
+    #[inline]
     pub fn local(&self, position: u32, channel: u32) -> usize {
         (position - self.positions.start) as usize * self.channels.len() + (channel - self.channels.start) as usize
     }
 
     /// `(position, channel)` of index `local` within the region; inverse of [`Region::local`].
     #[must_use]
+    #[inline]
     pub fn global(&self, local: usize) -> (u32, u32) {
         let channels = self.channels.len();
         (self.positions.start + (local / channels) as u32, self.channels.start + (local % channels) as u32)

@@ -68,9 +68,11 @@ macro_rules! whole_sum {
     ($sum:ty) => {
         impl Sum<i32> for $sum {
             const ONE: Self = 1;
+            #[inline]
             fn of(number: i32) -> Self {
                 number.into()
             }
+            #[inline]
             fn half(self) -> Self {
                 self >> 1
             }
@@ -78,9 +80,11 @@ macro_rules! whole_sum {
             fn plus(self, factor: Self, number: i32) -> Self {
                 self.wrapping_add(factor.wrapping_mul(Self::from(number)))
             }
+            #[inline]
             fn count(spikes: i32) -> Self {
                 spikes.into()
             }
+            #[inline]
             fn whole(self) -> i64 {
                 self.into()
             }
@@ -95,13 +99,16 @@ macro_rules! real_sum {
         impl Sum<f32> for $sum {
             // Published code sums up a step by itself and then adds it to a potential of 32 bits; a different rounding
             // of either would move spikes.
+            #[inline]
             fn kept(self) -> Self {
                 (self as f32).into()
             }
             const ONE: Self = 1.0;
+            #[inline]
             fn of(number: f32) -> Self {
                 number.into()
             }
+            #[inline]
             fn half(self) -> Self {
                 self / 2.0
             }
@@ -109,9 +116,11 @@ macro_rules! real_sum {
             fn plus(self, factor: Self, number: f32) -> Self {
                 self + factor * Self::from(number)
             }
+            #[inline]
             fn count(spikes: i32) -> Self {
                 spikes as Self
             }
+            #[inline]
             fn whole(self) -> i64 {
                 self as i64
             }
@@ -130,9 +139,11 @@ impl Arithmetic for i32 {
     fn narrow(size: f64) -> bool {
         Self::fits(size)
     }
+    #[inline]
     fn size(self) -> f64 {
         f64::from(self).abs()
     }
+    #[inline]
     fn spike(sign: i8) -> Self {
         sign.into()
     }
@@ -143,6 +154,7 @@ impl Arithmetic for i32 {
     fn integers(numbers: Vec<Self>) -> Option<Vec<i32>> {
         Some(numbers)
     }
+    #[inline]
     fn logit(potential: i64, scale: f32) -> f32 {
         (potential as f64 * f64::from(scale)) as f32
     }
@@ -157,9 +169,11 @@ impl Arithmetic for f32 {
     fn narrow(_: f64) -> bool {
         false
     }
+    #[inline]
     fn size(self) -> f64 {
         f64::from(self).abs()
     }
+    #[inline]
     fn spike(sign: i8) -> Self {
         sign.into()
     }
@@ -169,6 +183,7 @@ impl Arithmetic for f32 {
     fn integers(_: Vec<Self>) -> Option<Vec<i32>> {
         None
     }
+    #[inline]
     fn logit(potential: f64, scale: f32) -> f32 {
         (potential * f64::from(scale)) as f32
     }
