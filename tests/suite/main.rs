@@ -5,6 +5,7 @@ mod accounts;
 mod architecture;
 mod bad_inputs;
 mod chips;
+mod command_line;
 mod damaged_files;
 mod engine;
 mod exactness;
