@@ -1,5 +1,9 @@
 //! The binary as people use it: results on standard output, faults on standard error, exit status as documented.
 
+use spikemesh::convert::{self, Precision};
+use spikemesh::functional::{Options, Semantics, Settle, Spiking};
+use spikemesh::trace::{Schedule, Trace};
+use spikemesh::{load, report, sample};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -45,6 +49,31 @@ fn live_and_replay_and_any_number_of_threads_give_the_same_summary() {
     let replay = stable(&["demo", "-n", "3", "--json", "--threads", "1"]);
     assert_eq!(replay, stable(&["demo", "-n", "3", "--json", "--threads", "2"]));
     assert_eq!(replay, stable(&["demo", "-n", "3", "--json", "--live"]));
+}
+
+/// The embedded network on the first of its pictures, as `traces/README.md` says.
+fn recorded() -> Trace {
+    let network = sample::network(sample::SEED).unwrap();
+    let graph = convert::quantise(&convert::fold(&network).unwrap(), &Precision::default()).unwrap();
+    let options = Options {
+        time_steps: 4,
+        settle: Settle::ToSilence,
+        semantics: Semantics::EXACT,
+        schedule: Schedule::SameStep,
+        record: true,
+    };
+    let image = Spiking::new(&graph).run(sample::images(sample::SEED, 1).image(0), &options).unwrap().trace.unwrap();
+    let (skeleton, fingerprint) = (graph.skeleton(), convert::fingerprint(&graph));
+    Trace { skeleton, fingerprint, time_steps: 4, schedule: Schedule::SameStep, images: vec![image] }
+}
+
+#[test]
+fn the_recorded_trace_is_that_of_the_embedded_network() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample.safetensors");
+    if std::env::var_os("SPIKEMESH_REWRITE").is_some() {
+        report::write_trace(&file, &recorded()).unwrap();
+    }
+    assert_eq!(load::trace(&file).unwrap(), recorded());
 }
 
 #[test]

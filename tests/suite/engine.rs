@@ -10,12 +10,12 @@ use spikemesh::convert::{self, Precision};
 use spikemesh::engine::mesh::Order;
 use spikemesh::engine::{Drive, EngineError, Machine, run, schedule};
 use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking};
-use spikemesh::graph::{Graph, StageKind};
+use spikemesh::graph::{Graph, Source, StageKind};
 use spikemesh::hardware::{Discipline, Hardware, Multicast, Soma};
 use spikemesh::load;
 use spikemesh::network::SoftmaxAxis;
 use spikemesh::program::Program;
-use spikemesh::units::StageId;
+use spikemesh::units::{StageId, Window};
 use std::path::Path;
 
 /// `mesh28` with cores and pools so small that every stage of a small graph is cut.
@@ -97,6 +97,35 @@ fn every_chip_mapping_and_drive_gives_the_functional_spikes() {
                 let hardware = small_chip(&[discipline, multicast]);
                 agreed(&graph, &plan.image(&graph), 3, &hardware, strategy);
             }
+        }
+    }
+}
+
+#[test]
+fn a_network_without_special_units_runs_on_the_other_built_in_chip() {
+    // Two layers of neurons and a readout: what a chip of cores alone can hold.
+    let plan = Plan { seed: 5, groups: 1, ..SAMPLE };
+    let mut graph = plan.graph();
+    let cut = graph.stages.iter().position(|stage| stage.kind.key() == "max_pool").unwrap();
+    let mut readout = graph.stages.pop().unwrap();
+    graph.stages.truncate(cut);
+    let last = StageId::at(cut - 1);
+    let grid = graph.stage(last).grid;
+    let StageKind::Readout { synapses, .. } = &mut readout.kind else { panic!("a readout") };
+    synapses.projections.truncate(1);
+    let projection = &mut synapses.projections[0];
+    projection.sources = vec![Source { stage: last, gain: 1 }];
+    let kernel = &mut projection.kernel;
+    let outputs = kernel.out_channels as usize;
+    (kernel.pool, kernel.window, kernel.in_channels) = (Some(Window::whole(grid)), Window::ONE, grid.channels);
+    kernel.weights = (0..grid.channels as usize * outputs).map(|at| at as i32 % 7 - 3).collect();
+    graph.stages.push(readout);
+    for strategy in Strategy::ALL {
+        for sets in [&[][..], &["noc.multicast=tree"], &["step.discipline=tokens"]] {
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            let hardware = load::hardware(Path::new("loihi"), &sets).unwrap();
+            let activity = agreed(&graph, &plan.image(&graph), 3, &hardware, strategy);
+            assert!(activity.slices.iter().any(|slice| slice.spikes > 0));
         }
     }
 }
