@@ -36,7 +36,7 @@ pub fn agreement(
     ann_classes: &[u32],
     comparisons: &[Comparison],
 ) -> Agreement {
-    let percent = |hits: usize| hits as f64 / comparisons.len().max(1) as f64 * 100.0;
+    let percent = |hits: usize| hits as f64 * 100.0 / comparisons.len().max(1) as f64;
     let right =
         |classes: &mut dyn Iterator<Item = u32>| Some(percent(classes.zip(labels).filter(|(a, b)| a == *b).count()));
     let spiking = || comparisons.iter().map(|comparison| comparison.spiking_class);

@@ -28,7 +28,7 @@ pub fn first_largest<T: PartialOrd>(logits: &[T]) -> u32 {
 pub fn score(logits: &[Vec<f32>], labels: &[u32]) -> Score {
     let images = labels.len().max(1) as f64;
     let ranks = || logits.iter().zip(labels).map(|(logits, &label)| rank(logits, label as usize));
-    let within = |most: usize| ranks().filter(|&rank| rank < most).count() as f64 / images * 100.0;
+    let within = |most: usize| ranks().filter(|&rank| rank < most).count() as f64 * 100.0 / images;
     let loss: f64 = logits.iter().zip(labels).map(|(logits, &label)| cross_entropy(logits, label as usize)).sum();
     Score { top1: within(1), top5: within(5), loss: loss / images }
 }

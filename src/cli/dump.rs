@@ -71,8 +71,10 @@ pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
                 record: true,
             };
             let outcome = Spiking::new(&graph).run(images.image(0), &options)?;
+            let machine = placed.machine(&graph)?;
             let trace = outcome.trace.as_ref();
-            let activity = trace.map(|trace| run::replayed(&placed, &graph, trace, args.time_steps)).transpose()?;
+            let activity =
+                trace.map(|trace| machine.replay(trace, args.time_steps)).transpose()?.map(|run| run.activity);
             serde_json::to_string_pretty(&activity)?
         }
     };

@@ -7,10 +7,10 @@ use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
 use crate::compile::{self, Strategy};
 use crate::convert;
-use crate::engine::{self, Drive};
+use crate::engine::{self, EngineError, Machine};
 use crate::functional::{Options, Settle};
 use crate::graph::Graph;
-use crate::hardware::{Discipline, Hardware};
+use crate::hardware::Hardware;
 use crate::images::Images;
 use crate::load;
 use crate::network::Network;
@@ -18,7 +18,7 @@ use crate::program::Program;
 use crate::report;
 use crate::sample;
 use crate::summary::{RunSummary, Simulator};
-use crate::trace::{ImageTrace, Schedule, Trace, Widths};
+use crate::trace::{Schedule, Trace, Widths};
 use clap::Args;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -94,10 +94,12 @@ pub struct Placed {
 impl Placed {
     /// When the chip integrates spikes.
     pub fn schedule(&self) -> Schedule {
-        match self.hardware.timing.step.discipline {
-            Discipline::Tokens => Schedule::SameStep,
-            Discipline::Barrier => Schedule::NextStep,
-        }
+        engine::schedule(self.hardware.timing.step.discipline)
+    }
+
+    /// The chip with the program laid out on it.
+    pub fn machine<'a>(&'a self, graph: &'a Graph<i32>) -> Result<Machine<'a>, EngineError> {
+        Machine::new(&self.program, &self.hardware.topology, &self.hardware.timing, graph)
     }
 }
 
@@ -184,10 +186,11 @@ fn simulate(
     };
     let bar = progress.bar("run", images.len());
     let clock = Clock::start();
+    let machine = placed.machine(graph)?;
     let runs: Result<Vec<ImageRun>, Failure> = (0..images.len())
         .into_par_iter()
         .map(|index| {
-            let run = image_run(graph, images.image(index), placed, &options, live);
+            let run = image_run(&machine, graph, images.image(index), &options, live);
             bar.inc(1);
             run
         })
@@ -201,35 +204,21 @@ fn simulate(
 }
 
 fn image_run(
+    machine: &Machine,
     graph: &Graph<i32>,
     image: &[u8],
-    placed: &Placed,
     options: &Options,
     live: bool,
 ) -> Result<ImageRun, Failure> {
     let (outcome, comparison) = check::compared(graph, image, options)?;
-    let trace = outcome.trace.unwrap_or_else(|| ImageTrace { steps: 0, trains: vec![], widths: vec![] });
-    let widths = trace.widths.clone();
-    if !live {
-        let activity = replayed(placed, graph, &trace, options.time_steps)?;
-        return Ok(ImageRun { activity, widths, comparison: Some(comparison), live_equal: None });
-    }
-    let drive = Drive::Live { graph, image, time_steps: options.time_steps, steps: trace.steps };
-    let outcome = engine::run(&placed.program, &placed.hardware.topology, &placed.hardware.timing, drive)?;
-    let live_equal = Some(outcome.trace.as_ref() == Some(&trace));
-    Ok(ImageRun { activity: outcome.activity, widths, comparison: Some(comparison), live_equal })
-}
-
-/// The activity of a recorded image on a chip.
-pub fn replayed(
-    placed: &Placed,
-    graph: &Graph<i32>,
-    trace: &ImageTrace,
-    time_steps: u32,
-) -> Result<Activity, engine::EngineError> {
-    let drive = Drive::Replay { graph, trace, time_steps };
-    let outcome = engine::run(&placed.program, &placed.hardware.topology, &placed.hardware.timing, drive)?;
-    Ok(outcome.activity)
+    let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
+    let (activity, live_equal) = if live {
+        let outcome = machine.live(image, options.time_steps, trace.steps)?;
+        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
+    } else {
+        (machine.replay(&trace, options.time_steps)?.activity, None)
+    };
+    Ok(ImageRun { activity, widths: trace.widths, comparison: Some(comparison), live_equal })
 }
 
 /// A trace from a file on a chip.
@@ -246,10 +235,11 @@ fn replay(trace: &Trace, placed: &Placed, count: Option<u32>, progress: &Progres
     let count = count.map_or(trace.images.len(), |count| (count as usize).min(trace.images.len()));
     let bar = progress.bar("replay", count);
     let clock = Clock::start();
+    let machine = placed.machine(&trace.skeleton)?;
     let runs: Result<Vec<ImageRun>, Failure> = trace.images[..count]
         .par_iter()
         .map(|image| {
-            let activity = replayed(placed, &trace.skeleton, image, trace.time_steps)?;
+            let activity = machine.replay(image, trace.time_steps)?.activity;
             bar.inc(1);
             Ok(ImageRun { activity, widths: image.widths.clone(), comparison: None, live_equal: None })
         })

@@ -28,7 +28,7 @@ pub trait Sum<S>:
     /// Half of it, rounded down where it is a whole number.
     #[must_use]
     fn half(self) -> Self;
-    /// `self + factor · number`. Whole numbers wrap: see [`super::bounds`] for why none ever has to.
+    /// `self + factor · number`. Whole numbers wrap: the bounds of a run say why none ever has to.
     #[must_use]
     fn plus(self, factor: Self, number: S) -> Self;
     /// As it is kept from one firing to the next.

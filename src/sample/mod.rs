@@ -31,7 +31,7 @@ pub fn network(seed: u64) -> Result<Network, load::LoadError> {
     load::assemble(architecture, tensors).map_err(|faults| load::LoadError { file, faults })
 }
 
-/// Generated pictures of the ten classes of [`draw`], `count` of them in turn.
+/// `count` generated pictures of ten shapes, one after the other.
 #[must_use]
 pub fn images(seed: u64, count: usize) -> Images {
     draw::images(seed, count)

@@ -43,7 +43,7 @@ fn live_and_replay_and_any_number_of_threads_give_the_same_summary() {
     let stable = |args: &[&str]| {
         let mut run = json(args);
         let fields = run.as_object_mut().unwrap();
-        ["simulator", "drive", "live_equal"].map(|key| fields.remove(key).unwrap());
+        ["simulator", "drive", "live_equal"].iter().for_each(|key| assert!(fields.remove(*key).is_some()));
         run
     };
     let replay = stable(&["demo", "-n", "3", "--json", "--threads", "1"]);
@@ -85,7 +85,15 @@ fn the_recorded_trace_costs_what_it_did() {
     insta::with_settings!({ snapshot_path => "../golden", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("recorded_trace_on_mesh28", figures.join("\n"));
     });
-    let other = refusal(&["run", "--trace", "traces/sample.safetensors", "--chip", "mesh28", "--set", "step.discipline=barrier"]);
+    let other = refusal(&[
+        "run",
+        "--trace",
+        "traces/sample.safetensors",
+        "--chip",
+        "mesh28",
+        "--set",
+        "step.discipline=barrier",
+    ]);
     assert!(other.contains("record it again with --schedule next-step"), "{other}");
 }
 

@@ -45,7 +45,7 @@ pub struct Passage {
 ///
 /// A port has one index for its input and its output side: `first_port[tile] + side`, or `+ SIDES + unit`. The links into
 /// the routers are channels: that of a router's output has the index of its port, that of unit `u`'s packet queue
-/// [`Wiring::source_channel`].
+/// comes after all of these.
 #[derive(Debug, Clone)]
 pub struct Wiring {
     /// How long things take.
