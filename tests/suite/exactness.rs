@@ -34,7 +34,11 @@ fn slices<'g>(graph: &'g Graph<i32>, image: &[u8], time_steps: u32, dice: &mut D
         let whole = grid.whole();
         let (rows, columns) = match graph.stage(id).kind {
             StageKind::Scores { .. } | StageKind::Softmax { .. } => (1, 1),
-            _ => (1 + dice.roll(3.min(grid.positions())), 1 + dice.roll(2)),
+            StageKind::Input(_)
+            | StageKind::Neurons(_)
+            | StageKind::MaxPool { .. }
+            | StageKind::Context { .. }
+            | StageKind::Readout { .. } => (1 + dice.roll(3.min(grid.positions())), 1 + dice.roll(2)),
         };
         for row in 0..rows {
             for column in 0..columns {
@@ -111,16 +115,16 @@ fn in_step(slices: &mut [Slice], steps: u32, delay: u32, dice: &mut Dice) -> Vec
     let mut sent: Vec<Vec<Event>> = vec![];
     for step in 1..=steps as usize {
         sent.push(vec![]);
-        for index in 0..slices.len() {
+        for slice in slices.iter_mut() {
             let mut arriving: Vec<Event> = match (step - 1).checked_sub(delay as usize) {
-                Some(from) => sent[from].iter().filter(|e| slices[index].reads.contains(&e.0)).copied().collect(),
+                Some(from) => sent[from].iter().filter(|e| slice.reads.contains(&e.0)).copied().collect(),
                 None => vec![],
             };
             while !arriving.is_empty() {
                 let event = arriving.swap_remove(dice.roll(arriving.len()));
-                slices[index].receive(event);
+                slice.receive(event);
             }
-            let fired = slices[index].fire();
+            let fired = slice.fire();
             sent[step - 1].extend(fired);
         }
     }
