@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spikemesh::convert::{self, Precision};
 use spikemesh::functional::slice::SliceState;
 use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking, each_image, input, quantised_ann};
-use spikemesh::graph::{Graph, StageKind};
+use spikemesh::graph::{Graph, NeuronRule, StageKind};
 use spikemesh::images::Images;
 use spikemesh::load;
 use spikemesh::reach::Reach;
@@ -182,8 +182,10 @@ proptest! {
 
     #[test]
     fn slices_send_what_the_whole_run_sends(
-        plan in plan(), time_steps in 1u32..=6, schedule in schedule(), order in any::<u64>(),
+        plan in plan(), plain in any::<bool>(), time_steps in 1u32..=6, schedule in schedule(), order in any::<u64>(),
     ) {
+        let rule = if plain { NeuronRule::Plain } else { NeuronRule::Signed };
+        let plan = Plan { rule, ..plan };
         let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
         let trace = run(&graph, &image, time_steps, schedule).trace.unwrap();
         let mut dice = Dice(order);
@@ -265,6 +267,25 @@ fn threads_change_nothing() {
     let alone = outcomes(1);
     assert!(alone == outcomes(2));
     assert!(alone[0] != alone[1]);
+}
+
+#[test]
+fn what_cannot_be_run_says_why() {
+    let graph = small_graphs::SAMPLE.graph();
+    let image = small_graphs::SAMPLE.image(&graph);
+    let fault = |graph: &Graph<i32>, image: &[u8], options: Options| {
+        Spiking::new(graph).run(image, &options).unwrap_err().to_string()
+    };
+    let exact = options(4, Schedule::SameStep);
+    let endless = fault(&graph, &image, Options { semantics: Semantics::REFERENCE, ..exact });
+    assert!(endless.contains("give a number of settle steps"), "{endless}");
+    assert!(fault(&graph, &image[1..], exact).contains("has 83 bytes, where the network takes 6×7×2, which is 84"));
+    assert!(fault(&graph, &image, Options { time_steps: 0, ..exact }).contains("give at least 1"));
+    let long = fault(&graph, &image, Options { time_steps: 100_000, ..exact });
+    assert!(long.contains("`scores`") && long.contains("beyond 32 bits"), "{long}");
+    let plain = Plan { rule: NeuronRule::Plain, ..small_graphs::SAMPLE };
+    let fault = quantised_ann(&plain.graph(), &image, 4).unwrap_err().to_string();
+    assert!(fault.contains("`conv` has plain neurons"), "{fault}");
 }
 
 /// The random graphs are worth something only while their neurons fire, take spikes back, and attention varies.

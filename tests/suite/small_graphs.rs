@@ -33,11 +33,20 @@ pub struct Plan {
     pub axis: SoftmaxAxis,
     pub probability_bits: u32,
     pub stride: u32,
+    pub rule: NeuronRule,
 }
 
 /// One of them.
-pub const SAMPLE: Plan =
-    Plan { seed: 1, side: 6, groups: 2, heads: 2, axis: SoftmaxAxis::Queries, probability_bits: 12, stride: 1 };
+pub const SAMPLE: Plan = Plan {
+    seed: 1,
+    side: 6,
+    groups: 2,
+    heads: 2,
+    axis: SoftmaxAxis::Queries,
+    probability_bits: 12,
+    stride: 1,
+    rule: NeuronRule::Signed,
+};
 
 pub fn plan() -> impl Strategy<Value = Plan> {
     let axis = prop_oneof![Just(SoftmaxAxis::Queries), Just(SoftmaxAxis::Keys)];
@@ -50,6 +59,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             axis,
             probability_bits,
             stride,
+            rule: NeuronRule::Signed,
         },
     )
 }
@@ -62,7 +72,7 @@ impl Plan {
 
     /// Convolutions (grouped, strided), max-pool, residual sums with gains, attention, and a pooled readout.
     pub fn graph(&self) -> Graph<i32> {
-        let mut build = Build { dice: Dice(self.seed), stages: vec![] };
+        let mut build = Build { dice: Dice(self.seed), rule: self.rule, stages: vec![] };
         let pixels = Input { mean: vec![0.5, 0.4], std: vec![0.25, 0.2], fraction_bits: 6, bits: 9 };
         let grid = Grid { height: self.side, width: self.side + 1, channels: 2 };
         let input = build.stage("input", grid, StageKind::Input(pixels));
@@ -83,6 +93,7 @@ impl Plan {
 
 struct Build {
     dice: Dice,
+    rule: NeuronRule,
     stages: Vec<Stage<i32>>,
 }
 
@@ -125,7 +136,7 @@ impl Build {
             (0..out).map(|_| self.dice.between(20, 600) * unit + self.dice.between(0, 1)).collect();
         let bias = threshold.iter().map(|&of| self.dice.between(-of / 3, of / 2)).collect();
         let synapses = Synapses { projections: vec![projection], bias };
-        let kind = StageKind::Neurons(Neurons { synapses, threshold, rule: NeuronRule::Signed });
+        let kind = StageKind::Neurons(Neurons { synapses, threshold, rule: self.rule });
         self.stage(name, Grid { height, width, channels: out }, kind)
     }
 
