@@ -102,11 +102,20 @@ fn best(logits: &[f32]) -> usize {
     (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
 }
 
+/// The rows of the recorded table to compare: all of them are 8,000 runs, so a plain test run takes the second alone.
+fn rows() -> std::ops::RangeInclusive<u32> {
+    if std::env::var_os("SPIKEMESH_FULL").is_some() {
+        return 1..=8;
+    }
+    println!("skipped: T = 1 and 3..8 of the table (set SPIKEMESH_FULL=1 to compare them too)");
+    2..=2
+}
+
 /// Differences from the recorded table, cell by cell.
 fn differences<S: Arithmetic>(graph: &Graph<S>, images: &Images) -> Vec<f64> {
     let table = json("table.json");
     let mut differences = vec![];
-    for time_steps in 1..=8 {
+    for time_steps in rows() {
         let found = row(graph, images, time_steps);
         let wanted = table["top1"][time_steps.to_string()].as_array().unwrap();
         println!("T = {time_steps}: {found:?} against {wanted:?}");
@@ -116,7 +125,6 @@ fn differences<S: Arithmetic>(graph: &Graph<S>, images: &Images) -> Vec<f64> {
 }
 
 #[test]
-#[ignore = "takes minutes: 8,000 runs"]
 fn accuracy_in_floats_is_that_of_the_published_code() {
     let Some(Recorded { graph, images, .. }) = recorded(1000) else { return };
     let largest = differences(&graph, &images).into_iter().fold(0.0, f64::max);
@@ -124,7 +132,6 @@ fn accuracy_in_floats_is_that_of_the_published_code() {
 }
 
 #[test]
-#[ignore = "takes minutes: 8,000 runs"]
 fn accuracy_in_integers_is_close_to_it() {
     let Some(Recorded { graph, images, .. }) = recorded(1000) else { return };
     let differences = differences(&convert::quantise(&graph, &Precision::default()).unwrap(), &images);
