@@ -2,7 +2,7 @@
 
 use super::args::{ImageArgs, NetworkArgs, Numbers, SemanticsName, numbers};
 use super::meter::Progress;
-use super::{Failure, check};
+use super::{Failure, check, say};
 use crate::account;
 use crate::convert::{self, Precision};
 use crate::functional::arithmetic::Arithmetic;
@@ -74,9 +74,9 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
         rows,
     };
     if args.json {
-        println!("{}", serde_json::to_string(&table)?);
+        say(&serde_json::to_string(&table)?)?;
     } else {
-        println!("{}", report::accuracy_table(&table));
+        say(&report::accuracy_table(&table))?;
     }
     Ok(())
 }

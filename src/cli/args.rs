@@ -78,7 +78,7 @@ impl NetworkArgs {
 /// Labelled images.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
-    /// Images: CIFAR-10 binary, or MNIST IDX with its labels beside it
+    /// Images: CIFAR-10 binary, or MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it)
     #[arg(long, value_name = "DATA")]
     pub images: PathBuf,
     /// How many of them, from the first; all where left out
@@ -89,7 +89,11 @@ pub struct ImageArgs {
 impl ImageArgs {
     pub fn load(&self, network: &Network) -> Result<Images, Failure> {
         let limit = self.count.map(|count| count as usize);
-        Ok(load::images(&self.images, &network.architecture.input, network.classes(), limit)?)
+        let images = load::images(&self.images, &network.architecture.input, network.classes(), limit)?;
+        if let Some(count) = limit.filter(|&count| count > images.len()) {
+            eprintln!("note: {} has {} images, not the {count} of -n", self.images.display(), images.len());
+        }
+        Ok(images)
     }
 }
 

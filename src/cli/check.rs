@@ -1,8 +1,8 @@
 //! `check`: the spiking network against the trained one, value for value.
 
-use super::Failure;
 use super::args::{ImageArgs, NetworkArgs, SemanticsName, time_steps};
 use super::meter::Progress;
+use super::{Failure, say};
 use crate::account::{self, Comparison};
 use crate::functional::{self, Options, Outcome, Semantics, Settle, Spiking};
 use crate::graph::Graph;
@@ -68,9 +68,9 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
     bar.finish_and_clear();
     let agreement = agreement(&network, &graph, &images, &options, name, &comparisons)?;
     if args.json {
-        println!("{}", serde_json::to_string(&agreement)?);
+        say(&serde_json::to_string(&agreement)?)?;
     } else {
-        println!("{}\n{}", report::agreement_table(&agreement), report::agreement_verdict(&agreement));
+        say(&format!("{}\n{}", report::agreement_table(&agreement), report::agreement_verdict(&agreement)))?;
     }
     if args.semantics == SemanticsName::Exact && !agreement.all_equal { Err(Failure::Result) } else { Ok(()) }
 }

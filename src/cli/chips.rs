@@ -1,7 +1,7 @@
 //! `chips`: hardware descriptions listed, checked and explained.
 
-use super::Failure;
 use super::args::{SetArgs, chip};
+use super::{Failure, say};
 use crate::load;
 use crate::report;
 use clap::Args;
@@ -18,11 +18,11 @@ pub struct ChipsArgs {
 
 pub fn chips(args: &ChipsArgs) -> Result<(), Failure> {
     match &args.chip {
-        Some(name) => println!("{}", report::chip_listing(&chip(name, &args.sets.set)?)),
+        Some(name) => say(&report::chip_listing(&chip(name, &args.sets.set)?))?,
         None if args.sets.set.is_empty() => {
             let all: Result<Vec<_>, Failure> =
                 load::PRESETS.iter().map(|(name, _)| chip(Path::new(name), &[])).collect();
-            println!("{}", report::chips_listing(&all?));
+            say(&report::chips_listing(&all?))?;
         }
         None => {
             return Err(Failure::Input(

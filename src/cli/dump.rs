@@ -2,7 +2,7 @@
 
 use super::args::{NetworkArgs, chip, time_steps};
 use super::run::{self, Placed};
-use super::{Failure, check};
+use super::{Failure, check, say};
 use crate::convert;
 use crate::functional::{Options, Settle, Spiking};
 use crate::load;
@@ -78,6 +78,6 @@ pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
             serde_json::to_string_pretty(&activity)?
         }
     };
-    println!("{text}");
+    say(&text)?;
     Ok(())
 }

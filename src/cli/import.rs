@@ -1,6 +1,6 @@
 //! `import`: a checkpoint becomes a network bundle.
 
-use super::{Failure, args::SourceArgs};
+use super::{Failure, args::SourceArgs, say};
 use crate::report;
 use clap::Args;
 use std::path::PathBuf;
@@ -18,11 +18,11 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     let network = args.source.load()?;
     report::write_bundle(&args.output, &network)?;
     let values: usize = network.tensors.values().map(|tensor| tensor.values.len()).sum();
-    println!(
+    say(&format!(
         "{}: {} layers, {values} values → {}",
         network.architecture.name,
         network.architecture.layers.len(),
         args.output.display()
-    );
+    ))?;
     Ok(())
 }

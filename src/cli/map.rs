@@ -1,7 +1,7 @@
 //! `map`: a network placed on a chip, as a file that can be read and edited.
 
-use super::Failure;
 use super::args::{ChipArgs, NetworkArgs};
+use super::{Failure, say};
 use crate::compile::{self, Strategy};
 use crate::convert;
 use crate::report;
@@ -14,7 +14,7 @@ pub struct MapArgs {
     network: NetworkArgs,
     #[command(flatten)]
     chip: ChipArgs,
-    /// How slices are placed
+    /// How slices are placed: row_major, snake, hilbert or greedy
     #[arg(long, default_value = Strategy::default().key())]
     strategy: Strategy,
     /// The mapping to write
@@ -29,7 +29,7 @@ pub fn map(args: &MapArgs) -> Result<(), Failure> {
     let fingerprint = convert::fingerprint(&graph);
     let program = compile::program(&graph, &fingerprint, &hardware.name, &hardware.topology, &mapping)?;
     report::write_mapping(&args.output, &mapping)?;
-    println!("{}", report::program_listing(&program, &graph, &hardware.topology));
-    println!("{} slices → {}", mapping.slices.len(), args.output.display());
+    say(&report::program_listing(&program, &graph, &hardware.topology))?;
+    say(&format!("{} slices → {}", mapping.slices.len(), args.output.display()))?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The command line: calls the steps in order, shows progress, prints results.
 //!
-//! Exit status 0: done. 1: a result is not as it should be (`check` and `run` found a stage that differs). 2: an input is wrong.
+//! Exit status 0: done. 1: a result is not as it should be (a stage that differs from the
+//! integer network, in the exact semantics, or a value that is wider than the chip keeps it). 2: an input is wrong.
 
 #![allow(
     clippy::print_stdout,
@@ -70,6 +71,16 @@ enum Failure {
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Input(error.to_string())
+    }
+}
+
+/// Prints a result; whoever reads it may stop doing so, as `head` does, which ends the command without a word.
+fn say(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

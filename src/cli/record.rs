@@ -1,8 +1,8 @@
 //! `record`: the spikes of images as a trace that any chip can replay.
 
-use super::Failure;
 use super::args::{ImageArgs, NetworkArgs, time_steps};
 use super::meter::Progress;
+use super::{Failure, say};
 use crate::convert;
 use crate::functional::{self, FunctionalError, Options, Semantics, Settle, Spiking};
 use crate::report;
@@ -65,6 +65,6 @@ pub fn record(args: &RecordArgs, progress: &Progress) -> Result<(), Failure> {
     };
     report::write_trace(&args.output, &trace)?;
     let spikes: u64 = trace.images.iter().flat_map(|image| &image.trains).map(|train| train.totals().0).sum();
-    println!("{} images, {} spikes → {}", trace.images.len(), report::whole(spikes), args.output.display());
+    say(&format!("{} images, {} spikes → {}", trace.images.len(), report::whole(spikes), args.output.display()))?;
     Ok(())
 }

@@ -259,7 +259,7 @@ fn ways(remedies: &[String]) -> String {
         return "\n  no single change is enough: take a larger chip or a smaller network".to_string();
     }
     let lines = remedies.iter().map(|remedy| format!("\n    {remedy}"));
-    format!("\n  any one of these is enough:{}", lines.collect::<String>())
+    format!("\n  any one of these gives enough of them:{}", lines.collect::<String>())
 }
 
 fn advice(capacity: &str) -> &'static str {

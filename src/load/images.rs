@@ -97,6 +97,10 @@ fn idx(path: &Path, mut source: Source, head: &[u8], grid: Grid, limit: u64) -> 
 
 /// The labels of an IDX file of images, and the name of their file.
 fn idx_labels(images: &Source, path: &Path, count: u32, wanted: u64) -> Result<(Vec<u32>, String), LoadError> {
+    if path == Path::new(&images.name) {
+        let what = "is an IDX file whose name does not say where its labels are";
+        return Err(images.fault(what, "call it …images-idx3-ubyte, and its labels …labels-idx1-ubyte beside it"));
+    }
     if !path.exists() {
         let what = format!("has no labels beside it: {} does not exist", path.display());
         return Err(images.fault(&what, "put the file of labels there"));

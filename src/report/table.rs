@@ -1,6 +1,6 @@
 //! Summaries as tables for the terminal.
 
-use crate::summary::{AccuracyTable, Agreement, RunSummary};
+use crate::summary::{AccuracyTable, Agreement, LayerSummary, RunSummary};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 /// Columns side by side, a line under their titles.
@@ -46,14 +46,17 @@ pub fn agreement_table(agreement: &Agreement) -> String {
 pub fn agreement_verdict(agreement: &Agreement) -> String {
     let top1 = |value: Option<f64>| value.map_or("no labels".to_string(), |percent| format!("{percent:.1} %"));
     let equal = if agreement.all_equal {
-        format!("every value of every stage equals the integer network's; silent after {} steps", agreement.silent_step)
+        format!(
+            "every value of every stage equals the integer network's; silent after {}",
+            counted(agreement.silent_step.into(), "step")
+        )
     } else {
         let off = agreement.layers.iter().filter(|layer| layer.equal_neurons < layer.neurons).count();
         format!("{off} of {} stages differ from the integer network", agreement.layers.len())
     };
     format!(
-        "{} images, T = {}, {} semantics: {equal}.\ntop-1: float ANN {}, integer ANN {}, spiking {}; spiking and float ANN choose the same class on {:.1} %.",
-        agreement.images,
+        "{}, T = {}, {} semantics: {equal}.\ntop-1: float ANN {}, integer ANN {}, spiking {}; spiking and float ANN choose the same class on {:.1} %.",
+        counted(agreement.images, "image"),
         agreement.time_steps,
         agreement.semantics,
         top1(agreement.ann_top1),
@@ -63,7 +66,7 @@ pub fn agreement_verdict(agreement: &Agreement) -> String {
     )
 }
 
-/// Layer by layer: units, spikes, operations, packets, cycles, energy.
+/// Layer by layer: units, spikes, operations, packets, cycles, energy; then what no layer pays, and all of it.
 #[must_use]
 pub fn run_table(run: &RunSummary) -> String {
     let titles = [
@@ -77,24 +80,39 @@ pub fn run_table(run: &RunSummary) -> String {
         "packets",
         "flit hops",
         "busy cycles",
-        "energy µJ",
+        "µJ per image",
     ];
-    let rows = run.layers.iter().map(|layer| {
+    let row = |name: &str, kind: &str, counts: [u64; 8], energy: f64| {
+        let [neurons, units, spikes, negative, operations, packets, hops, busy] = counts.map(whole);
+        let energy = format!("{energy:.3}");
+        [name.into(), kind.into(), neurons, units, spikes, negative, operations, packets, hops, busy, energy]
+    };
+    let counts = |layer: &LayerSummary| {
+        let LayerSummary { neurons, cores, spikes, negative_spikes, .. } = *layer;
+        let LayerSummary { synaptic_ops, packets, flit_hops, busy_cycles, .. } = *layer;
+        [neurons, cores, spikes, negative_spikes, synaptic_ops, packets, flit_hops, busy_cycles]
+    };
+    let layers = run.layers.iter().map(|layer| row(&layer.name, &layer.kind, counts(layer), layer.energy_uj));
+    let all = run.layers.iter().map(counts).fold([0; 8], |sum, counts| std::array::from_fn(|at| sum[at] + counts[at]));
+    let idle = run.energy_by_component.get("static").copied().unwrap_or(0.0);
+    let last = [
         [
-            layer.name.clone(),
-            layer.kind.clone(),
-            whole(layer.neurons),
-            whole(layer.cores),
-            whole(layer.spikes),
-            whole(layer.negative_spikes),
-            whole(layer.synaptic_ops),
-            whole(layer.packets),
-            whole(layer.flit_hops),
-            whole(layer.busy_cycles),
-            format!("{:.3}", layer.energy_uj),
-        ]
-    });
-    table(titles, 2, rows)
+            "static power".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+            format!("{idle:.3}"),
+        ],
+        row("all", "", all, run.energy_uj_per_image),
+    ];
+    let note = "\nCounts are summed over the images. Synaptic ops are values changed by arriving spikes, in special units too.\n";
+    table(titles, 2, layers.chain(last)) + note
 }
 
 /// Component by component, with each one's share of the whole.
@@ -111,22 +129,22 @@ pub fn component_table(run: &RunSummary) -> String {
 #[must_use]
 pub fn run_verdict(run: &RunSummary) -> String {
     let ann = run.ann_baseline;
-    let wide: Vec<String> = run
-        .layers
-        .iter()
-        .filter(|layer| layer.overflows > 0)
-        .map(|layer| {
-            format!(
-                "\nmembranes too narrow: {} reached {} bits, {} potentials overflowed.",
-                layer.name, layer.peak_bits, layer.overflows
-            )
-        })
-        .collect();
+    let wide = run.layers.iter().filter(|layer| layer.overflows > 0).map(|layer| {
+        format!(
+            "\nNOT what the chip would give: {} ({}) reached {} bits, and {} values are wider than its unit keeps them; counts go on in \
+             full width here. Take wider memories or fewer weight bits or time steps.",
+            layer.name,
+            layer.kind,
+            layer.peak_bits,
+            whole(layer.overflows)
+        )
+    });
+    let wide: Vec<String> = wide.collect();
     format!(
-        "{} on {}: {} images, T = {}, {} drive.\nper image: {:.0} cycles, {:.4} ms, {:.3} µJ; the same network as a quantised ANN on this technology: {:.3} µJ ({} MACs).{}",
+        "{} on {}: {}, T = {}, {} drive.\nper image: {:.0} cycles, {:.4} ms, {:.3} µJ; the same network as a quantised ANN on this technology: {:.3} µJ ({} MACs).{}",
         run.network,
         run.chip,
-        run.images,
+        counted(run.images, "image"),
         run.time_steps,
         run.drive,
         run.cycles_per_image,
@@ -164,6 +182,11 @@ pub fn whole(number: u64) -> String {
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join(",")
+}
+
+/// So many of a thing.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", whole(count), if count == 1 { "" } else { "s" })
 }
 
 /// A part of a whole in percent, never rounded up to all of it.

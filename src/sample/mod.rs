@@ -16,6 +16,8 @@ pub const SEED: u64 = 0x5eed;
 /// Rows and columns of a generated image.
 pub const SIZE: u32 = 16;
 
+pub use weights::tensors;
+
 /// The embedded network: width 32, one head, one block, L = 4, seeded weights.
 ///
 /// # Errors
@@ -26,7 +28,7 @@ pub fn network(seed: u64) -> Result<Network, load::LoadError> {
             .layers();
     architecture.name = "sample-d32-b1".to_string();
     (architecture.input.height, architecture.input.width) = (SIZE, SIZE);
-    let tensors = weights::tensors(&architecture, seed);
+    let tensors = tensors(&architecture, seed);
     let file = architecture.name.clone();
     load::assemble(architecture, tensors).map_err(|faults| load::LoadError { file, faults })
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// One tensor for each that the layers ask for: weights with variance 2 / fan-in (He et al. 2015), batch-norms that keep
 /// the scale, λ = 2.
+#[must_use]
 pub fn tensors(architecture: &Architecture, seed: u64) -> BTreeMap<String, Tensor> {
     let mut random = Random(seed);
     let mut grids: BTreeMap<&str, Grid> = BTreeMap::from([(crate::network::INPUT, architecture.input.grid())]);

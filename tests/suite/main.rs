@@ -7,6 +7,7 @@ mod bad_inputs;
 mod chips;
 mod command_line;
 mod damaged_files;
+mod documented_networks;
 mod engine;
 mod exactness;
 mod files_written_and_read;

@@ -168,7 +168,7 @@ fn a_chip_that_is_too_small() {
         8 for stage `neurons14` (8×8×128); `core.neurons` sets the number
         8 for stage `neurons16` (8×8×128); `core.neurons` sets the number
         1 for stage `readout17` (1×1×10); `core.neurons` sets the number
-      any one of these is enough:
+      any one of these gives enough of them:
         --set mesh.rows=37
     "##);
 }

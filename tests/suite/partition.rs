@@ -247,7 +247,7 @@ fn the_real_network_learns_what_loihi_lacks() {
         8 for stage `block.0.attn.proj_relu` (8×8×128); `core.neurons` sets the number
         8 for stage `block.1.attn.proj_relu` (8×8×128); `core.neurons` sets the number
         1 for stage `head` (1×1×10); `core.synapse_bits` sets the number
-      any one of these is enough:
+      any one of these gives enough of them:
         --set mesh.rows=28
     "##);
 }
