@@ -29,7 +29,7 @@ pub fn assemble(architecture: Architecture, mut tensors: BTreeMap<String, Tensor
                         Ok(tensor) => drop(taken.insert(name, tensor)),
                         Err(came) => faults.push(Fault::new(
                             format!("tensor `{name}` has shape {came:?}, where its layer wants {shape:?}"),
-                            "check that layer list and checkpoint belong together",
+                            shape_remedy(&layer.op, &came, operands),
                         )),
                     }
                 }
@@ -211,4 +211,13 @@ fn unmatched(missing: &[(String, Vec<usize>)], left: &BTreeMap<String, Tensor>) 
         Fault::new(format!("tensor `{name}` belongs to no layer"), remedy)
     });
     absent.chain(unknown).collect()
+}
+
+/// What to do about a tensor of another shape; the commonest slip is an image that nobody flattened.
+fn shape_remedy(op: &Op, came: &[usize], operands: &[Grid]) -> &'static str {
+    let flat = operands.first().filter(|grid| grid.positions() > 1).map(|grid| grid.neurons());
+    if matches!(op, Op::Linear { .. }) && came.len() == 2 && flat == Some(came[1]) {
+        return "put a Flatten layer before it";
+    }
+    "check that layer list and checkpoint belong together"
 }

@@ -39,3 +39,14 @@ fn the_documented_short_form_is_the_reference_network() {
     assert!(architecture.layers.iter().any(|layer| layer.name == "block.1.mlp.fc2_relu"));
     assert_eq!(architecture.layers.last().unwrap().name, "head");
 }
+
+#[test]
+fn a_forgotten_flatten_is_named() {
+    let mut architecture = load::architecture(&docs("small-cnn.ron")).unwrap();
+    let tensors = sample::tensors(&architecture, 3);
+    let flat = architecture.layers.iter().position(|layer| layer.name == "flat").unwrap();
+    architecture.layers.remove(flat);
+    architecture.layers[flat].from = vec!["mean".to_string()];
+    let faults = load::assemble(architecture, tensors).unwrap_err();
+    assert!(faults[0].remedy.contains("Flatten"), "{faults:?}");
+}
