@@ -248,7 +248,11 @@ fn a_real_network_is_exact_stage_by_stage() {
                 }
                 steps.push(outcome.steps);
             }
-            println!("T = {time_steps}, {schedule:?}: silent after {steps:?}");
+            // Over the first thousand images the slowest is silent after 1, 5, 9 and 18 steps for T = 1, 2, 4 and 8; one
+            // step of delay for each stage comes on top.
+            let most =
+                if time_steps == 1 { 1 } else { 2 * time_steps + 2 } + schedule.delay() * graph.stages.len() as u32;
+            assert!(steps.iter().all(|&steps| steps <= most), "T = {time_steps}, {schedule:?}: silent after {steps:?}");
         }
     }
 }
