@@ -36,6 +36,11 @@ fn options(time_steps: u32, settle: u32) -> Options {
     }
 }
 
+/// The two of 68 recorded counts that are missed by more than 0.2 %: 395 for 397, and 2,491 for 2,472. Both lie behind the
+/// second attention; they move when sums are rounded otherwise, and which rounding the recorded run had is not known.
+const MISSED: [(u32, &str, &str); 2] =
+    [(4, "block.1.mlp.fc1_relu", "negative"), (4, "block.1.mlp.fc2_relu", "negative")];
+
 #[test]
 fn spikes_and_logits_are_those_of_the_published_code() {
     let Some(Recorded { graph, images, .. }) = recorded(100) else { return };
@@ -53,8 +58,9 @@ fn spikes_and_logits_are_those_of_the_published_code() {
             let all: u64 = outcomes.iter().map(|outcome| outcome.spikes[index]).sum();
             for (sign, found) in [("positive", all - negative), ("negative", negative)] {
                 let wanted = wanted[sign].as_u64().unwrap();
-                let allowed = wanted as f64 * 2e-3 + 20.0;
-                assert!(found.abs_diff(wanted) as f64 <= allowed, "{}: {found} {sign}, not {wanted}", stage.name);
+                let missed = MISSED.contains(&(time_steps, stage.name.as_str(), sign));
+                let within = found.abs_diff(wanted) as f64 <= wanted as f64 * 2e-3;
+                assert!(within != missed, "T = {time_steps}, {}: {found} {sign}, recorded {wanted}", stage.name);
             }
         }
     }
