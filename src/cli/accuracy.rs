@@ -5,9 +5,7 @@ use super::meter::Progress;
 use super::{Failure, check, say};
 use crate::account;
 use crate::convert::{self, Precision};
-use crate::functional::arithmetic::Arithmetic;
-use crate::functional::{self, Options, Settle, Spiking};
-use crate::graph::Graph;
+use crate::functional::{self, FloatSnn, FunctionalError, Options, Settle, Spiking};
 use crate::images::Images;
 use crate::report;
 use crate::summary::{AccuracyRow, AccuracyTable};
@@ -41,7 +39,7 @@ pub struct AccuracyArgs {
 enum WeightsName {
     /// Integers of the widths given
     Int,
-    /// 32-bit floats
+    /// 32-bit floats, the network unfolded, sums in the published code's order
     Float,
 }
 
@@ -51,16 +49,27 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
     }
     let network = args.network.source.load()?;
     let images = args.images.load(&network)?;
-    let folded = convert::fold(&network)?;
     let ann = functional::float_ann(&network, &images)?;
     let ann_score = account::score(&ann, &images.labels);
     let rows = match args.weights {
         WeightsName::Float if args.network.precision.precision() != Precision::default() => {
             return Err(Failure::Input("--weights float has no bits; leave the --…-bits options out".to_string()));
         }
-        WeightsName::Float => rows(&folded, &images, args, progress)?,
+        WeightsName::Float => {
+            let spiking = FloatSnn::new(&network);
+            let semantics = check::semantics(args.semantics);
+            let run = |image: &[u8], time_steps, settle| {
+                Ok(spiking.run(image, time_steps, settle, semantics)?.logits_by_step)
+            };
+            rows(&run, &images, args, progress)?
+        }
         WeightsName::Int => {
-            rows(&convert::quantise(&folded, &args.network.precision.precision())?, &images, args, progress)?
+            let graph = convert::quantise(&convert::fold(&network)?, &args.network.precision.precision())?;
+            let spiking = Spiking::new(&graph);
+            let run = |image: &[u8], time_steps, settle| {
+                Ok(spiking.run(image, &options(time_steps, settle, args.semantics))?.logits_by_step)
+            };
+            rows(&run, &images, args, progress)?
         }
     };
     let name = |value: Option<clap::builder::PossibleValue>| value.map_or(String::new(), |v| v.get_name().to_string());
@@ -81,28 +90,28 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
     Ok(())
 }
 
+fn options(time_steps: u32, settle: u32, semantics: SemanticsName) -> Options {
+    Options {
+        time_steps,
+        settle: Settle::Steps(settle),
+        semantics: check::semantics(semantics),
+        schedule: Schedule::SameStep,
+        record: false,
+    }
+}
+
+/// A spiking run of an image with so many driven and settle steps; gives the logits after each step.
+type Run<'a> = &'a (dyn Fn(&[u8], u32, u32) -> Result<Vec<Vec<f32>>, FunctionalError> + Sync);
+
 /// One row for each T: a single run with the most settle steps gives every column.
-fn rows<S: Arithmetic>(
-    graph: &Graph<S>,
-    images: &Images,
-    args: &AccuracyArgs,
-    progress: &Progress,
-) -> Result<Vec<AccuracyRow>, Failure> {
+fn rows(run: Run, images: &Images, args: &AccuracyArgs, progress: &Progress) -> Result<Vec<AccuracyRow>, Failure> {
     let most = args.settle.0.iter().copied().max().unwrap_or(0);
-    let spiking = Spiking::new(graph);
     let bar = progress.bar("spiking", args.time_steps.0.len() * images.len());
     let mut rows = vec![];
     for &time_steps in &args.time_steps.0 {
-        let options = Options {
-            time_steps,
-            settle: Settle::Steps(most),
-            semantics: check::semantics(args.semantics),
-            schedule: Schedule::SameStep,
-            record: false,
-        };
         let runs = functional::each_image(images, |_, image| {
             bar.inc(1);
-            spiking.run(image, &options).map(|outcome| outcome.logits_by_step)
+            run(image, time_steps, most)
         })?;
         let mut row = AccuracyRow { time_steps, top1: vec![], top5: vec![], loss: vec![] };
         for &settle in &args.settle.0 {

@@ -1,6 +1,6 @@
-//! What differs between the whole numbers of a chip and the floats of published code; all else is written once.
+//! The whole numbers that a spiking graph is run in, narrow and wide.
 
-use super::softmax::{FixedSoftmax, FloatSoftmax, Normalise};
+use super::softmax::{FixedSoftmax, Normalise};
 use crate::graph::Input;
 use crate::units::Number;
 use std::fmt::Debug;
@@ -31,11 +31,6 @@ pub trait Sum<S>:
     /// `self + factor · number`. Whole numbers wrap: the bounds of a run say why none ever has to.
     #[must_use]
     fn plus(self, factor: Self, number: S) -> Self;
-    /// As it is kept from one firing to the next.
-    #[must_use]
-    fn kept(self) -> Self {
-        self
-    }
     /// A spike count.
     fn count(spikes: i32) -> Self;
     /// Its whole part, of which widths are counted.
@@ -94,42 +89,6 @@ macro_rules! whole_sum {
 whole_sum!(i32);
 whole_sum!(i64);
 
-macro_rules! real_sum {
-    ($sum:ty) => {
-        impl Sum<f32> for $sum {
-            // Published code sums up a step by itself and then adds it to a potential of 32 bits; a different rounding
-            // of either would move spikes.
-            #[inline]
-            fn kept(self) -> Self {
-                (self as f32).into()
-            }
-            const ONE: Self = 1.0;
-            #[inline]
-            fn of(number: f32) -> Self {
-                number.into()
-            }
-            #[inline]
-            fn half(self) -> Self {
-                self / 2.0
-            }
-            #[inline]
-            fn plus(self, factor: Self, number: f32) -> Self {
-                self + factor * Self::from(number)
-            }
-            #[inline]
-            fn count(spikes: i32) -> Self {
-                spikes as Self
-            }
-            #[inline]
-            fn whole(self) -> i64 {
-                self as i64
-            }
-        }
-    };
-}
-real_sum!(f32);
-real_sum!(f64);
-
 impl Arithmetic for i32 {
     type Wide = i64;
     type Softmax = FixedSoftmax;
@@ -157,34 +116,5 @@ impl Arithmetic for i32 {
     #[inline]
     fn logit(potential: i64, scale: f32) -> f32 {
         (potential as f64 * f64::from(scale)) as f32
-    }
-}
-
-impl Arithmetic for f32 {
-    type Wide = f64;
-    type Softmax = FloatSoftmax;
-    fn fits(_: f64) -> bool {
-        true
-    }
-    fn narrow(_: f64) -> bool {
-        false
-    }
-    #[inline]
-    fn size(self) -> f64 {
-        f64::from(self).abs()
-    }
-    #[inline]
-    fn spike(sign: i8) -> Self {
-        sign.into()
-    }
-    fn pixel(normalised: f32, _: &Input) -> Self {
-        normalised
-    }
-    fn integers(_: Vec<Self>) -> Option<Vec<i32>> {
-        None
-    }
-    #[inline]
-    fn logit(potential: f64, scale: f32) -> f32 {
-        (potential * f64::from(scale)) as f32
     }
 }

@@ -4,6 +4,7 @@ pub mod arithmetic;
 pub mod attention;
 mod bounds;
 mod float_ann;
+mod float_snn;
 pub mod input;
 pub mod max_pool;
 pub mod neuron;
@@ -17,6 +18,7 @@ mod train;
 
 pub use attention::Attention;
 pub use float_ann::float_ann;
+pub use float_snn::{FloatOutcome, FloatSnn};
 pub use neuron::NegativeThreshold;
 pub use quantised_ann::quantised_ann;
 pub use spiking::{Options, Outcome, Settle, Spiking};

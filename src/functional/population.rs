@@ -137,9 +137,8 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         for ((potentials, counts), spikes) in rows.zip(self.spikes.chunks_exact_mut(width)) {
             let neurons = potentials.iter_mut().zip(counts).zip(spikes);
             for (((potential, count), spike), &threshold) in neurons.zip(firing.threshold) {
-                *potential = potential.kept();
                 *spike = neuron::signed(*potential, V::of(threshold), *count, firing.limit, firing.negative);
-                *potential = potential.plus(-V::of(S::spike(*spike)), threshold).kept();
+                *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
                 *count += i32::from(*spike);
             }
         }

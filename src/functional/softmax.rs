@@ -74,30 +74,24 @@ fn powers_of_two(bits: u32) -> Vec<u64> {
     (0..1usize << bits).map(power).collect()
 }
 
-/// The softmax of real numbers.
-#[derive(Debug, Clone)]
-pub struct FloatSoftmax {
-    scale: f32,
-    time_steps: u32,
-}
-
-impl Normalise<f32> for FloatSoftmax {
-    fn new(rule: &SoftmaxRule, time_steps: u32) -> Self {
-        Self { scale: rule.scale as f32, time_steps: time_steps.max(1) }
-    }
-
-    fn normalise(&self, vector: &mut [f32], step: u32) {
-        let time = step.clamp(1, self.time_steps) as f32;
-        softmax(vector, self.scale / (time * time));
-    }
-}
-
-/// Replaces scores by `softmax(scores · scale)`.
+/// Replaces scores by `softmax(scores · scale)`, added up in their order.
 pub fn softmax(vector: &mut [f32], scale: f32) {
+    vector.iter_mut().for_each(|score| *score *= scale);
     let largest = vector.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    vector.iter_mut().for_each(|score| *score = ((*score - largest) * scale).exp());
+    vector.iter_mut().for_each(|score| *score = exp(*score - largest));
     let sum: f32 = vector.iter().sum();
     vector.iter_mut().for_each(|power| *power /= sum);
+}
+
+/// `e^x` for `x ≤ 0`, to the last bit as the vector library beneath PyTorch gives it, on every machine: `x = q·ln 2 + s`
+/// with ln 2 in two parts, then a polynomial in `s` (Shibata and Petrogalli, SLEEF, IEEE TPDS 2020, expf to 1.0 ulp).
+fn exp(x: f32) -> f32 {
+    const LN_2: [f32; 2] = [0.693_145_75, 1.428_606_8e-6];
+    const POLYNOMIAL: [f32; 6] = [1.985_276_2e-4, 1.393_043_6e-3, 8.333_361e-3, 4.166_648_5e-2, 0.166_666_67, 0.5];
+    let q = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let s = LN_2.iter().fold(x, |rest, &part| q.mul_add(-part, rest));
+    let u = POLYNOMIAL[1..].iter().fold(POLYNOMIAL[0], |sum, &coefficient| sum.mul_add(s, coefficient));
+    (f64::from((s * s).mul_add(u, s) + 1.0) * 2f64.powi(q.max(-200.0) as i32)) as f32
 }
 
 #[cfg(test)]
@@ -116,7 +110,8 @@ mod tests {
             let mut whole: Vec<i32> = (0..64).map(|i| (i * 37) % 41 - 11).collect();
             let mut real: Vec<f32> = whole.iter().map(|&score| score as f32).collect();
             FixedSoftmax::new(&rule, time_steps).normalise(&mut whole, 3);
-            FloatSoftmax::new(&rule, time_steps).normalise(&mut real, 3);
+            let time = time_steps.min(3) as f32;
+            softmax(&mut real, rule.scale as f32 / (time * time));
             let unit = f32::from(2u8).powi(bits as i32);
             for (whole, real) in whole.iter().zip(real) {
                 // Half a step of rounding, and half a table entry: 2^(1/512) - 1 of the value.
