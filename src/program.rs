@@ -2,6 +2,7 @@
 
 use crate::units::{Region, RouteId, SliceId, StageId, TileId, UnitId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// A compiled network: all that the engine needs to know of the graph's shape.
@@ -145,4 +146,59 @@ pub struct Placement {
     pub tile: (u32, u32),
     /// Which of the tile's units, from 0.
     pub unit: u32,
+}
+
+/// What the slices of a network send to each other, wherever they sit; slices in the order of [`Program::slices`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// What each slice sends to each distinct set of slices.
+    pub flows: Vec<Flow>,
+    /// Flits of tokens from each slice to each one that hears it, and of acknowledgements back: so many each way.
+    pub control: u64,
+}
+
+/// What one slice sends to one set of slices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// The slice that sends.
+    pub source: SliceId,
+    /// The slices that receive, in order.
+    pub destinations: Vec<SliceId>,
+    /// Flits of all packets of spikes, each counted once however many receive it.
+    pub flits: u64,
+}
+
+impl Traffic {
+    /// Each slice with each one that hears it, once.
+    #[must_use]
+    pub fn neighbours(&self) -> BTreeSet<(SliceId, SliceId)> {
+        self.flows.iter().flat_map(|flow| flow.destinations.iter().map(|to| (flow.source, *to))).collect()
+    }
+
+    /// Adds what the same flows carried another time.
+    pub fn add(&mut self, other: &Self) {
+        self.flows.iter_mut().zip(&other.flows).for_each(|(flow, other)| flow.flits += other.flits);
+        self.control += other.control;
+    }
+}
+
+/// What the links of a chip carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkLoads {
+    /// Flits over each link: tile by tile, four links each in the order of [`Direction::ALL`].
+    pub flits: Vec<u64>,
+}
+
+impl LinkLoads {
+    /// Flits times the links that each of them passes.
+    #[must_use]
+    pub fn hops(&self) -> u64 {
+        self.flits.iter().sum()
+    }
+
+    /// Flits over the busiest link.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.flits.iter().copied().max().unwrap_or(0)
+    }
 }

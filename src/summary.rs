@@ -151,6 +151,34 @@ pub struct Simulator {
     pub peak_memory_mib: f64,
 }
 
+/// What a placement is worth: a row of `map`, and the objects of `map --json`. Figures are means of an image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MappingSummary {
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Cores on which a slice sits.
+    pub cores_used: u64,
+    /// Cores of the chip.
+    pub cores: u64,
+    /// Units of any kind on which a slice sits.
+    pub units_used: u64,
+    /// Units of the chip.
+    pub units: u64,
+    /// Neurons that the cores hold, in percent of those that they could hold.
+    pub utilisation: f64,
+    /// Weighted hops: flits times the links that each of them passes, tokens and acknowledgements included. Without recorded
+    /// spikes, those of one step in which every neuron fires once, in packets of one spike.
+    pub flit_hops: f64,
+    /// Flits over the busiest link.
+    pub most_link_flits: f64,
+    /// Cycles that no run undercuts; absent without recorded spikes.
+    pub predicted_cycles: Option<f64>,
+    /// Cycles of the engine; absent without recorded spikes.
+    pub simulated_cycles: Option<f64>,
+    /// Energy, in microjoules; absent without recorded spikes.
+    pub energy_uj: Option<f64>,
+}
+
 /// Accuracy by T and settle steps: the object of `accuracy --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AccuracyTable {

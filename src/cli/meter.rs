@@ -17,10 +17,15 @@ impl Progress {
 
     /// A bar with rate and time left for `count` pieces of work; nothing where standard error is no terminal.
     pub fn bar(self, title: &'static str, count: usize) -> ProgressBar {
+        self.counter(title, "images", count as u64)
+    }
+
+    /// The same for pieces of any kind.
+    pub fn counter(self, title: &'static str, pieces: &'static str, count: u64) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-        let style = "{msg} {bar:40} {pos}/{len} images, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
+        let bar = ProgressBar::with_draw_target(Some(count), target);
+        let style = format!("{{msg}} {{bar:40}} {{pos}}/{{len}} {pieces}, {{per_sec}}, {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&style) {
             bar.set_style(style);
         }
         bar.with_message(title)

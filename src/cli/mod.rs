@@ -15,9 +15,11 @@ mod check;
 mod chips;
 mod dump;
 mod import;
+mod interrupt;
 mod map;
 mod meter;
 mod record;
+mod recording;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -94,6 +96,9 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let progress = meter::Progress::new(cli.quiet);
+    if matches!(cli.verb, Verb::Map(_)) {
+        interrupt::watch();
+    }
     let done = match cli.verb {
         Verb::Demo(args) => run::demo(&args, &progress),
         Verb::Import(args) => import::import(&args),
@@ -101,7 +106,7 @@ pub fn main() -> ExitCode {
         Verb::Accuracy(args) => accuracy::accuracy(&args, &progress),
         Verb::Run(args) => run::run(&args, &progress),
         Verb::Record(args) => record::record(&args, &progress),
-        Verb::Map(args) => map::map(&args),
+        Verb::Map(args) => map::map(&args, &progress),
         Verb::Chips(args) => chips::chips(&args),
         Verb::Dump(args) => dump::dump(&args),
     };

@@ -1,12 +1,13 @@
 //! Graph and topology to program: which part of which stage sits on which unit, and how spikes find their way.
 //!
-//! [`partition`] cuts every stage into slices, [`place`] gives each slice a unit, [`program`] lays the routes.
+//! [`partition()`] cuts every stage into slices, [`place()`] gives each slice a unit, [`program`] lays the routes.
 //! Between the second and the third lies the [`Mapping`], which people may edit: [`program`] takes nothing on trust.
 //! Only shapes and the width of weights are read, so a graph's skeleton compiles to the same program.
 
 mod check;
 mod error;
 mod fan_out;
+pub mod hypergraph;
 mod needs;
 mod partition;
 mod place;
@@ -14,28 +15,44 @@ mod room;
 mod route;
 mod shortage;
 mod tiling;
+mod traffic;
 
 pub use error::{CompileError, Fault, FreeUnit, Location, StageUnits};
 pub use needs::unit_for;
 pub use partition::{Partition, partition};
-pub use place::{Strategy, place};
+pub use place::{Pace, Problem, Progress, Search, Seating, Strategy, Watch, hypergraph as slice_hypergraph, place};
 
 use crate::graph::Graph;
 use crate::hardware::Topology;
 use crate::program::{Mapping, Placement, Program, Slice};
-use crate::units::StageId;
+use crate::units::{StageId, UnitId};
+pub use traffic::{even_traffic, link_loads};
+
 use check::Layout;
 
-/// Partition and placement in one: a mapping of `graph` onto the chip, which [`program`] accepts.
+/// Partition and placement in one, from the graph alone: a mapping of `graph` onto the chip, which [`program`] accepts.
 ///
 /// # Errors
 /// If the graph does not fit: what each stage needs, what is there, and what would make it fit.
 pub fn map(graph: &Graph<i32>, chip: &str, topology: &Topology, strategy: Strategy) -> Result<Mapping, CompileError> {
     let partition = partition(graph, chip, topology)?;
+    let problem = Problem::new(graph, topology, &partition, &even_traffic(graph, &partition));
+    let seats = place(&problem, strategy, &Search::default(), &mut |_| Pace::Continue);
+    Ok(mapping(graph, chip, topology, &partition, &seats))
+}
+
+/// The mapping that puts the slices of `partition` onto these units.
+#[must_use]
+pub fn mapping(
+    graph: &Graph<i32>,
+    chip: &str,
+    topology: &Topology,
+    partition: &Partition,
+    seats: &[UnitId],
+) -> Mapping {
     let units = topology.units();
-    let seats = place(graph, topology, &partition, strategy);
     let regions =
-        graph.stages.iter().zip(&partition).flat_map(|(stage, regions)| regions.iter().map(move |r| (stage, r)));
+        graph.stages.iter().zip(partition).flat_map(|(stage, regions)| regions.iter().map(move |r| (stage, r)));
     let slices = regions.zip(seats).map(|((stage, region), seat)| Placement {
         stage: stage.name.clone(),
         positions: (region.positions.start, region.positions.end),
@@ -43,7 +60,7 @@ pub fn map(graph: &Graph<i32>, chip: &str, topology: &Topology, strategy: Strate
         tile: topology.mesh.place(units[seat.index()].tile),
         unit: units[seat.index()].port,
     });
-    Ok(Mapping { network: graph.name.clone(), chip: chip.to_string(), slices: slices.collect() })
+    Mapping { network: graph.name.clone(), chip: chip.to_string(), slices: slices.collect() }
 }
 
 /// The program that puts `graph` onto the chip as `mapping` says; `fingerprint` is the digest of the graph.

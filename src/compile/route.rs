@@ -52,7 +52,13 @@ pub(super) fn connect(slices: &mut [Slice], routes: &[Route]) {
     }
 }
 
-fn trees(topology: &Topology, from: TileId, to: &[SliceId], tile_of: impl Fn(SliceId) -> TileId) -> Vec<Tree> {
+/// The trees of a packet from a tile to several slices.
+pub(super) fn trees(
+    topology: &Topology,
+    from: TileId,
+    to: &[SliceId],
+    tile_of: impl Fn(SliceId) -> TileId,
+) -> Vec<Tree> {
     let tree = |slices: &[SliceId]| {
         let mut tree = Tree { nodes: vec![TreeNode { tile: from, next: [None; 4], local: vec![] }] };
         for &slice in slices {
@@ -65,6 +71,13 @@ fn trees(topology: &Topology, from: TileId, to: &[SliceId], tile_of: impl Fn(Sli
         Multicast::Tree if to.is_empty() => vec![],
         Multicast::Tree => vec![tree(to)],
     }
+}
+
+/// The way of a packet from one tile to a slice on another.
+pub(super) fn way(topology: &Topology, from: TileId, to: TileId, slice: SliceId) -> Tree {
+    let mut tree = Tree { nodes: vec![TreeNode { tile: from, next: [None; 4], local: vec![] }] };
+    tree.extend(topology.mesh, topology.noc.routing, to, slice);
+    tree
 }
 
 impl Tree {

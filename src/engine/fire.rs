@@ -2,7 +2,7 @@
 
 use super::drive::Spikes;
 use super::mesh::{Packet, Passage};
-use super::packets::{Kind, Spike};
+use super::packets::{self, Kind, Spike};
 use super::run::Run;
 use super::state::Outgoing;
 use super::units::{Role, Scan};
@@ -83,17 +83,10 @@ impl<D: Spikes> Run<'_, D> {
 
     /// Packs consecutive spikes of one route, and counts the packets for each destination; when the last one is built.
     fn pack(&mut self, slice: usize, scan: &Scan, fired: &[Spike], sent: &mut [u64]) -> Cycle {
-        let (machine, seat, step) = (self.machine, self.seat(slice), self.slices[slice].step);
-        let most = machine.wiring.noc.spikes_per_packet as usize;
-        let routes = &machine.program.route_of[slice];
-        let route_of = |spike: &Spike| routes[seat.region.local(spike.position, spike.channel)];
-        let (mut built, mut rest) = (0, fired);
-        while let Some(first) = rest.first() {
-            let route = route_of(first);
-            let alike = rest.iter().take(most).take_while(|spike| route_of(spike) == route).count();
-            let (group, others) = rest.split_at(alike);
-            rest = others;
-            let found = self.found(slice, scan, &group[alike - 1]);
+        let (machine, step) = (self.machine, self.slices[slice].step);
+        let mut built = 0;
+        for (route, group) in packets::groups(fired, machine.route_of(slice), &machine.wiring.noc) {
+            let found = self.found(slice, scan, &group[group.len() - 1]);
             built = self.build(slice, route, group, step, built.max(found));
             for &destination in &machine.ways[route.index()].destinations {
                 sent[destination as usize] += 1;

@@ -1,13 +1,14 @@
 //! A program laid out on a chip: all that runs of it share.
 
 use super::mesh::{Order, Passage, Way, Wiring};
+use super::packets::Spike;
 use super::units::{Pace, Role};
 use super::{EngineError, packets};
 use crate::graph::Graph;
 use crate::hardware::{Timing, Topology};
 use crate::program::{Program, Route};
 use crate::reach::Reach;
-use crate::units::{Cycle, Grid, Region, SliceId, StageId, UnitId};
+use crate::units::{Cycle, Grid, Region, RouteId, SliceId, StageId, UnitId};
 use std::collections::BTreeMap;
 
 /// A program laid out on a chip, for any number of runs.
@@ -120,6 +121,12 @@ impl<'a> Machine<'a> {
         let control_flits = packets::control_flits(&wiring.noc);
         let order = Order::default();
         Ok(Self { program, graph, timing, seats, ways, slice_at, reaches, control_flits, order, wiring })
+    }
+
+    /// The route of each spike of a slice.
+    pub(super) fn route_of(&self, slice: usize) -> impl Fn(&Spike) -> RouteId {
+        let (region, routes) = (self.seats[slice].region, &self.program.route_of[slice]);
+        move |spike| routes[region.local(spike.position, spike.channel)]
     }
 }
 

@@ -19,6 +19,7 @@ mod control;
 mod drive;
 mod fault;
 mod fire;
+mod forecast;
 mod machine;
 mod marks;
 pub mod mesh;
@@ -29,6 +30,7 @@ mod units;
 
 pub use control::schedule;
 pub use fault::{Culprit, EngineError, Stall};
+pub use forecast::Forecast;
 pub use machine::Machine;
 
 use drive::{Live, Replay};

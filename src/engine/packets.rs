@@ -3,7 +3,7 @@
 use super::EngineError;
 use crate::graph::Graph;
 use crate::hardware::{Multicast, Noc};
-use crate::units::SliceId;
+use crate::units::{RouteId, SliceId};
 
 /// A spike, or the value of a graded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,22 @@ impl Parcels {
             self.free.push(tag);
         }
     }
+}
+
+/// Consecutive spikes of one route, as many as fit a packet.
+pub(super) fn groups<'f>(
+    fired: &'f [Spike],
+    route_of: impl Fn(&Spike) -> RouteId,
+    noc: &Noc,
+) -> impl Iterator<Item = (RouteId, &'f [Spike])> {
+    let (most, mut rest) = (noc.spikes_per_packet as usize, fired);
+    std::iter::from_fn(move || {
+        let route = route_of(rest.first()?);
+        let alike = rest.iter().take(most).take_while(|spike| route_of(spike) == route).count();
+        let (group, others) = rest.split_at(alike);
+        rest = others;
+        Some((route, group))
+    })
 }
 
 /// Flits of a packet of spikes.

@@ -13,7 +13,9 @@ pub use bundle::write_bundle;
 pub use chips::{chip_listing, chips_listing};
 pub use file::WriteError;
 pub use listing::{graph_listing, network_listing, program_listing};
-pub use mapping::write_mapping;
+pub use mapping::{write_hypergraph, write_mapping};
 pub use results::write_summary;
-pub use table::{accuracy_table, agreement_table, agreement_verdict, component_table, run_table, run_verdict, whole};
+pub use table::{
+    accuracy_table, agreement_table, agreement_verdict, component_table, mapping_table, run_table, run_verdict, whole,
+};
 pub use trace::write_trace;

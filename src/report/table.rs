@@ -1,6 +1,6 @@
 //! Summaries as tables for the terminal.
 
-use crate::summary::{AccuracyTable, Agreement, LayerSummary, RunSummary};
+use crate::summary::{AccuracyTable, Agreement, LayerSummary, MappingSummary, RunSummary};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 /// Columns side by side, a line under their titles.
@@ -154,6 +154,41 @@ pub fn run_verdict(run: &RunSummary) -> String {
         whole(ann.macs),
         wide.concat(),
     )
+}
+
+/// Placements side by side, the change against `base` beside the weighted hops.
+#[must_use]
+pub fn mapping_table(rows: &[MappingSummary], base: &str) -> String {
+    let hops = rows.iter().find(|row| row.strategy == base).map(|row| row.flit_hops);
+    let against = format!("vs {base}");
+    let titles = [
+        "strategy",
+        "cores",
+        "neurons used",
+        "weighted hops",
+        &against,
+        "busiest link",
+        "cycles, least",
+        "cycles, simulated",
+        "µJ",
+    ];
+    let round = |value: f64| whole(value.round() as u64);
+    let cells = rows.iter().map(|row| {
+        let change =
+            hops.filter(|hops| *hops > 0.0).map(|hops| format!("{:+.1} %", (row.flit_hops / hops - 1.0) * 100.0));
+        [
+            row.strategy.clone(),
+            format!("{} of {}", row.cores_used, row.cores),
+            format!("{:.1} %", row.utilisation),
+            round(row.flit_hops),
+            change.unwrap_or_default(),
+            round(row.most_link_flits),
+            row.predicted_cycles.map(round).unwrap_or_default(),
+            row.simulated_cycles.map(round).unwrap_or_default(),
+            row.energy_uj.map(|energy| format!("{energy:.2}")).unwrap_or_default(),
+        ]
+    });
+    table(titles, 1, cells)
 }
 
 /// T by settle steps: top-1 in percent.

@@ -15,6 +15,7 @@ mod hardware_descriptions;
 mod mapping_errors;
 mod noc;
 mod partition;
+mod placement;
 mod reference;
 mod routes;
 mod shapes;

@@ -166,7 +166,7 @@ fn near_sources_is_shorter_than_row_by_row() {
         };
         program.route_of.iter().map(of_slice).sum::<usize>()
     };
-    let [row_major, snake, hilbert, greedy] = Strategy::ALL.map(hops);
-    println!("links passed when every neuron fires once: {row_major} {snake} {hilbert} {greedy}");
-    assert!(greedy < row_major && greedy < hilbert && greedy < snake);
+    let [row_major, snake, hilbert, searched @ ..] = Strategy::ALL.map(hops);
+    println!("links passed when every neuron fires once: {row_major} {snake} {hilbert} {searched:?}");
+    assert!(searched.iter().all(|hops| hops < &row_major && hops < &hilbert && hops < &snake));
 }
