@@ -3,15 +3,17 @@
 use super::args::{ChipArgs, NetworkArgs, PrecisionArgs, SourceArgs, time_steps};
 use super::meter::{Clock, Progress};
 use super::{Failure, interrupt, recording, say};
+use crate::compile::hypergraph::{KINDS, connectivity, partition};
 use crate::compile::{Pace, Search, Strategy};
+use crate::convert;
 use crate::explore::{Field, Replayed};
+use crate::graph::Graph;
 use crate::hardware::Hardware;
 use crate::load;
 use crate::program::Mapping;
 use crate::report;
 use crate::summary::MappingSummary;
 use crate::trace::Trace;
-use crate::{convert, graph::Graph};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -157,7 +159,6 @@ fn placed(args: &MapArgs, field: &Field, strategy: Strategy, progress: &Progress
 
 /// The slices as a hypergraph, and how well our own partitioner cuts it.
 fn hypergraph(args: &MapArgs, field: &Field, file: &std::path::Path) -> Result<(), Failure> {
-    use crate::compile::hypergraph::{KINDS, connectivity, partition};
     let mut graph = field.hypergraph();
     report::write_hypergraph(file, &graph)?;
     say(&format!("{} slices, {} nets → {}", graph.weights.len(), graph.nets.len(), file.display()))?;

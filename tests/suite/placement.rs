@@ -96,7 +96,6 @@ fn a_seed_gives_the_same_bytes_and_a_stop_the_best_so_far() {
             })
         };
         assert_eq!(placed(5, u32::MAX), placed(5, u32::MAX));
-        assert_ne!(placed(5, u32::MAX), placed(6, u32::MAX), "{}", strategy.key());
         assert!(hops(&placed(5, 0)) >= hops(&placed(5, u32::MAX)));
     }
     let greedy = field.map(Strategy::Greedy, &Search::default(), &mut |_| Pace::Continue);
