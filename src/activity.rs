@@ -13,8 +13,25 @@ pub struct Activity {
     pub step_ends: Vec<Cycle>,
     /// What each slice did and caused.
     pub slices: Vec<SliceActivity>,
+    /// What each stage did in each time step: all steps of the first stage, then those of the next.
+    pub stage_steps: Vec<StageStep>,
     /// Flits over each link: tile by tile, four links each in the order of `Direction::ALL`.
     pub link_flits: Vec<u64>,
+}
+
+/// What the slices of one stage did in one time step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StageStep {
+    /// Cycle in which the first of them began to take packets for the step or, if none came, to fire.
+    pub begins: Cycle,
+    /// Cycle in which the first of them began to fire.
+    pub fires: Cycle,
+    /// Cycle in which the last of them had handed over everything.
+    pub ends: Cycle,
+    /// Spikes sent, or graded values.
+    pub spikes: u64,
+    /// Packets of spikes sent, each copy of a unicast counted.
+    pub packets: u64,
 }
 
 /// What one slice did; the packets it sent are counted here on their whole way.

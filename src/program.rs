@@ -102,6 +102,17 @@ impl Direction {
     /// Every direction, in the order of [`TreeNode::next`].
     pub const ALL: [Self; 4] = [Self::North, Self::East, Self::South, Self::West];
 
+    /// The name in reports.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::North => "north",
+            Self::East => "east",
+            Self::South => "south",
+            Self::West => "west",
+        }
+    }
+
     /// Whether it leads along a row.
     #[must_use]
     pub fn is_horizontal(self) -> bool {

@@ -1,10 +1,10 @@
 //! The results as people and scripts read them: the nouns behind every table, JSON object and report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Whether the spiking network computes what the trained one does: the object of `check --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Number of images.
     pub images: u64,
@@ -29,7 +29,7 @@ pub struct Agreement {
 }
 
 /// One stage of an [`Agreement`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerAgreement {
     /// Name of the stage.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct LayerAgreement {
 }
 
 /// What a network costs on a chip: the object of `run --json` and the file `summary.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Name of the chip.
     pub chip: String,
@@ -84,12 +84,24 @@ pub struct RunSummary {
     pub live_equal: Option<bool>,
     /// Whether it computes what the trained network does; absent where only a trace was replayed.
     pub agreement: Option<Agreement>,
-    /// How the simulator itself did; the one part that differs from run to run.
+    /// Time steps of all images, to silence.
+    pub time_steps_run: u64,
+    /// The chip as a map, with what each unit and link did.
+    pub map: ChipMap,
+    /// When each layer worked on which time step.
+    pub waterfall: Waterfall,
+    /// Every constant of the chip, in the order of its file.
+    pub constants: Vec<ChipConstant>,
+    /// The publications that the constants' sources cite, by key.
+    pub references: BTreeMap<String, String>,
+    /// Where the result comes from.
+    pub origin: Origin,
+    /// How the simulator itself did; with `origin`, the part that differs from run to run.
     pub simulator: Simulator,
 }
 
 /// One stage of a [`RunSummary`]; counts are summed over the images.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSummary {
     /// Name of the stage.
     pub name: String,
@@ -111,10 +123,14 @@ pub struct LayerSummary {
     pub flit_hops: u64,
     /// Cycles in which its units were at work, summed over them.
     pub busy_cycles: u64,
+    /// Spikes of one value in one time step, over all steps to silence.
+    pub firing_rate: f64,
     /// Mean energy of an image, in microjoules, without static power.
     pub energy_uj: f64,
     /// The same in femtojoules, of all images.
     pub energy_fj: u64,
+    /// The same by component.
+    pub energy_by_component_fj: BTreeMap<String, u64>,
     /// Bits of the widest potential, count or sum.
     pub peak_bits: u32,
     /// Potentials, counts or sums that were wider than the chip keeps them, at the end of a step's integration.
@@ -123,8 +139,137 @@ pub struct LayerSummary {
     pub peak_queue: u64,
 }
 
+/// The chip as a map; counts are summed over the images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChipMap {
+    /// What the chip models, in a sentence.
+    pub summary: String,
+    /// Clock in MHz.
+    pub mhz: u64,
+    /// Tiles in a row.
+    pub columns: u32,
+    /// Rows of tiles.
+    pub rows: u32,
+    /// The units, tiles row by row and the units of a tile in order.
+    pub units: Vec<UnitSummary>,
+    /// The links that flits passed, tiles row by row, north, east, south, west.
+    pub links: Vec<LinkSummary>,
+}
+
+/// One unit of a [`ChipMap`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitSummary {
+    /// `core`, `max_pool`, `attention`, `softmax` or `port`.
+    pub kind: String,
+    /// Column of its tile.
+    pub x: u32,
+    /// Row of its tile.
+    pub y: u32,
+    /// Which of the tile's units it is.
+    pub port: u32,
+    /// What sits on it; absent where nothing does.
+    pub slice: Option<SliceSummary>,
+}
+
+/// The part of a layer that sits on a unit, and what it did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SliceSummary {
+    /// Place of the layer in the list of layers.
+    pub layer: u32,
+    /// Which part of it.
+    pub region: String,
+    /// Values that it holds.
+    pub neurons: u64,
+    /// Cycles in which the unit was at work.
+    pub busy_cycles: u64,
+    /// Their part of all cycles, from 0 to 1.
+    pub utilisation: f64,
+    /// Spikes sent, or graded values.
+    pub spikes: u64,
+    /// Packets sent.
+    pub packets: u64,
+    /// Synaptic operations (sums changed, for special units).
+    pub synaptic_ops: u64,
+    /// Energy of all images in femtojoules, without static power; packets are paid for by their sender.
+    pub energy_fj: u64,
+    /// Most packets that waited at once at the unit.
+    pub peak_queue: u64,
+}
+
+/// One link of a [`ChipMap`], from one tile to its neighbour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkSummary {
+    /// Column of the tile that sends.
+    pub x: u32,
+    /// Row of it.
+    pub y: u32,
+    /// `north`, `east`, `south` or `west`.
+    pub toward: String,
+    /// Flits that passed.
+    pub flits: u64,
+    /// Flits a cycle, as a part of what the link can carry: from 0 to 1.
+    pub load: f64,
+}
+
+/// When each layer worked on which time step, for the first image and its first [`Waterfall::MOST_STEPS`] steps.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waterfall {
+    /// Time steps that the image took to fall silent.
+    pub steps: u32,
+    /// Cycles that it took.
+    pub cycles: u64,
+    /// For each layer, its time steps in order.
+    pub layers: Vec<Vec<StepSummary>>,
+}
+
+impl Waterfall {
+    /// Steps that are kept of each image.
+    pub const MOST_STEPS: u32 = 64;
+}
+
+/// One layer in one time step; cycles count from the start of the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSummary {
+    /// When the first of its units began to take packets for the step or, if none came, to fire.
+    pub begins: u64,
+    /// When the first of its units began to fire.
+    pub fires: u64,
+    /// When the last of its units had handed over everything.
+    pub ends: u64,
+    /// Spikes sent, or graded values.
+    pub spikes: u64,
+    /// Packets sent.
+    pub packets: u64,
+}
+
+/// One constant of a chip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChipConstant {
+    /// Where it stands in the hardware description, such as `topology.mesh.columns`.
+    pub path: String,
+    /// Its value, as it would stand in the file.
+    pub value: String,
+    /// Its unit; empty for plain numbers and words.
+    pub unit: String,
+    /// What it is.
+    pub sentence: String,
+    /// Where the value comes from.
+    pub source: String,
+}
+
+/// Where a result comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Version of spikemesh.
+    pub version: String,
+    /// The command line, word by word; empty where the library was called.
+    pub command: Vec<String>,
+    /// Digest of the spiking graph.
+    pub fingerprint: String,
+}
+
 /// The same network as a quantised ANN on the same technology.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AnnBaseline {
     /// Multiply-accumulates of an image.
     pub macs: u64,
@@ -139,7 +284,7 @@ pub struct AnnBaseline {
 }
 
 /// How the simulator itself did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Simulator {
     /// Wall-clock seconds of the engine.
     pub seconds: f64,
@@ -180,7 +325,7 @@ pub struct MappingSummary {
 }
 
 /// Accuracy by T and settle steps: the object of `accuracy --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyTable {
     /// Number of images.
     pub images: u64,
@@ -199,7 +344,7 @@ pub struct AccuracyTable {
 }
 
 /// One row of an [`AccuracyTable`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyRow {
     /// T.
     pub time_steps: u32,

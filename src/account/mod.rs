@@ -2,9 +2,11 @@
 
 mod agreement;
 mod baseline;
+mod chip_map;
 mod price;
 mod score;
 mod summarise;
+mod waterfall;
 
 pub use agreement::{Comparison, agreement};
 pub use baseline::ann_baseline;

@@ -30,11 +30,10 @@ pub fn price(program: &Program, timing: &Timing, energy: &Energy, activities: &[
     let slices: Vec<Femtojoules> = counts.iter().map(|counts| cost(counts, energy, |_| true)).collect();
     let of_stage =
         |range: &std::ops::Range<u32>| slices[range.start as usize..range.end as usize].iter().copied().sum();
-    let component = |component| counts.iter().map(|counts| cost(counts, energy, |of| of == component)).sum();
     let standing = standing(timing, energy, activities.iter().map(|activity| activity.cycles).sum());
     Bill {
         layers: program.stage_slices.iter().map(of_stage).collect(),
-        components: Component::ALL.map(component),
+        components: by_component(&counts, energy),
         standing,
         total: slices.iter().copied().sum::<Femtojoules>() + standing,
         slices,
@@ -48,6 +47,11 @@ pub(super) fn slice_counts(program: &Program, activities: &[Activity]) -> Vec<Co
         sums.iter_mut().zip(&activity.slices).for_each(|(sum, slice)| sum.merge(&slice.counts));
     }
     sums
+}
+
+/// What the actions of several slices cost, by component in the order of [`Component::ALL`].
+pub(super) fn by_component(counts: &[Counts], energy: &Energy) -> [Femtojoules; Component::ALL.len()] {
+    Component::ALL.map(|component| counts.iter().map(|counts| cost(counts, energy, |of| of == component)).sum())
 }
 
 fn cost(counts: &Counts, energy: &Energy, pays: impl Fn(Component) -> bool) -> Femtojoules {

@@ -1,13 +1,15 @@
 //! Everything that a run gave, as one summary.
 
 use super::baseline::ann_baseline;
-use super::price::{Bill, price, slice_counts};
+use super::chip_map::chip_map;
+use super::price::{Bill, by_component, price, slice_counts};
+use super::waterfall::waterfall;
 use crate::action::{Action, Component, Counts};
 use crate::activity::{Activity, SliceActivity};
 use crate::graph::{Graph, StageKind};
 use crate::hardware::{COUNT_BITS, Hardware, SCORE_BITS, SUM_BITS, Topology};
 use crate::program::Program;
-use crate::summary::{Agreement, LayerSummary, RunSummary, Simulator};
+use crate::summary::{Agreement, ChipConstant, LayerSummary, Origin, RunSummary, Simulator};
 use crate::trace::Widths;
 use crate::units::{Femtojoules, StageId};
 use std::collections::BTreeMap;
@@ -62,13 +64,45 @@ pub fn summarise(run: &Run<'_>, agreement: Option<Agreement>, simulator: Simulat
         ann_baseline: ann_baseline(run.graph, &run.hardware.energy),
         live_equal: run.live_equal,
         agreement,
+        time_steps_run: steps_run(run),
+        map: chip_map(run, &bill, &counts),
+        waterfall: waterfall(run),
+        constants: constants(run.hardware),
+        references: run.hardware.references.clone(),
+        origin: Origin {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            command: vec![],
+            fingerprint: run.program.fingerprint.clone(),
+        },
         simulator,
     }
 }
 
+/// Time steps of all images.
+fn steps_run(run: &Run<'_>) -> u64 {
+    run.activities.iter().map(|activity| activity.step_ends.len() as u64).sum()
+}
+
+fn constants(hardware: &Hardware) -> Vec<ChipConstant> {
+    let constants = hardware.constants().into_iter();
+    constants
+        .map(|constant| ChipConstant {
+            path: constant.path,
+            value: constant.value,
+            unit: constant.unit.to_string(),
+            sentence: constant.sentence,
+            source: constant.source,
+        })
+        .collect()
+}
+
 fn components(bill: &Bill) -> BTreeMap<String, Femtojoules> {
-    let priced = Component::ALL.iter().zip(bill.components).map(|(component, spent)| (component.key(), spent));
-    priced.chain([(STATIC, bill.standing)]).map(|(key, spent)| (key.to_string(), spent)).collect()
+    keyed(bill.components).chain([(STATIC.to_string(), bill.standing)]).collect()
+}
+
+/// Energies with the keys of their components.
+fn keyed(energies: [Femtojoules; Component::ALL.len()]) -> impl Iterator<Item = (String, Femtojoules)> {
+    Component::ALL.iter().map(|component| component.key().to_string()).zip(energies)
 }
 
 fn actions(counts: &[Counts]) -> BTreeMap<String, u64> {
@@ -86,19 +120,24 @@ fn layer(run: &Run<'_>, bill: &Bill, counts: &[Counts], id: StageId) -> LayerSum
     let sum = |of: fn(&SliceActivity) -> u64| slice_activities.iter().map(of).sum();
     let widths = || run.widths.iter().map(|image| &image[id.index()]);
     let energy = bill.layers[id.index()];
+    let spikes: u64 = sum(|slice| slice.spikes);
+    let chances = stage.grid.neurons() as f64 * steps_run(run) as f64;
+    let components = by_component(&counts[slices.clone()], &run.hardware.energy);
     LayerSummary {
         name: stage.name.clone(),
         kind: stage.kind.key().to_string(),
         neurons: stage.grid.neurons() as u64,
         cores: slices.len() as u64,
-        spikes: sum(|slice| slice.spikes),
+        spikes,
         negative_spikes: sum(|slice| slice.negative_spikes),
         synaptic_ops: counts[slices.clone()].iter().map(|counts| operations(&stage.kind, counts)).sum(),
         packets: sum(|slice| slice.packets),
         flit_hops: sum(|slice| slice.flit_hops),
         busy_cycles: sum(|slice| slice.busy_cycles),
+        firing_rate: if chances > 0.0 { spikes as f64 / chances } else { 0.0 },
         energy_uj: energy.microjoules() / run.activities.len().max(1) as f64,
         energy_fj: energy.0,
+        energy_by_component_fj: keyed(components).map(|(key, spent)| (key, spent.0)).collect(),
         peak_bits: widths().map(Widths::peak).max().unwrap_or(0),
         overflows: kept_bits(&stage.kind, &run.hardware.topology)
             .map_or(0, |bits| widths().map(|widths| widths.over(bits)).sum()),
@@ -107,7 +146,7 @@ fn layer(run: &Run<'_>, bill: &Bill, counts: &[Counts], id: StageId) -> LayerSum
 }
 
 /// How many values arriving spikes changed, by the action that a stage's unit counts for each of them.
-fn operations(kind: &StageKind<i32>, counts: &Counts) -> u64 {
+pub(super) fn operations(kind: &StageKind<i32>, counts: &Counts) -> u64 {
     match kind {
         StageKind::Input(_) => 0,
         StageKind::Neurons(_) | StageKind::Readout { .. } => counts[Action::SynapticOp],

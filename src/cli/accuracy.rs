@@ -11,6 +11,7 @@ use crate::report;
 use crate::summary::{AccuracyRow, AccuracyTable};
 use crate::trace::Schedule;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct AccuracyArgs {
@@ -30,6 +31,9 @@ pub struct AccuracyArgs {
     /// Numbers of the spiking run: as on a chip, or 32-bit floats as in the published code
     #[arg(long, value_enum, default_value = "int")]
     weights: WeightsName,
+    /// Folder for `accuracy.json` and `report.html`, which also shows the run whose results lie there
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -82,6 +86,10 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
         settle: args.settle.0.clone(),
         rows,
     };
+    if let Some(folder) = &args.out {
+        report::write_accuracy(folder, &table)?;
+        super::report::remake(folder)?;
+    }
     if args.json {
         say(&serde_json::to_string(&table)?)?;
     } else {

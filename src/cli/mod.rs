@@ -20,6 +20,7 @@ mod map;
 mod meter;
 mod record;
 mod recording;
+mod report;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,8 @@ enum Verb {
     Record(record::RecordArgs),
     /// Place a network on a chip and write the mapping to a file that can be edited
     Map(map::MapArgs),
+    /// Make the report of a folder of results again, or of several beside each other
+    Report(report::ReportArgs),
     /// List, check and explain hardware descriptions
     Chips(chips::ChipsArgs),
     /// Print what a step gives: the layers, the spiking graph, the program, the activity
@@ -74,6 +77,12 @@ impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Input(error.to_string())
     }
+}
+
+/// The words of the command line, the program by its name alone.
+fn command_line() -> Vec<String> {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    std::iter::once("spikemesh".to_string()).chain(words).collect()
 }
 
 /// Prints a result; whoever reads it may stop doing so, as `head` does, which ends the command without a word.
@@ -107,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args, &progress),
         Verb::Record(args) => record::record(&args, &progress),
         Verb::Map(args) => map::map(&args, &progress),
+        Verb::Report(args) => report::report(&args),
         Verb::Chips(args) => chips::chips(&args),
         Verb::Dump(args) => dump::dump(&args),
     };

@@ -77,7 +77,7 @@ pub struct DemoArgs {
 
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// Folder for `summary.json` and `layers.csv`
+    /// Folder for `report.html`, `summary.json` and `layers.csv`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// One JSON object on standard output
@@ -269,6 +269,7 @@ fn summarise(
     let run = Run { graph, program, hardware, time_steps, drive, live_equal, activities: &activities, widths: &widths };
     let mut summary = account::summarise(&run, agreement, Simulator::default());
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    summary.origin.command = super::command_line();
     summary.simulator = Simulator {
         seconds,
         synaptic_ops_per_s: per_second(summary.layers.iter().map(|layer| layer.synaptic_ops).sum()),
@@ -282,6 +283,7 @@ fn summarise(
 fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
     if let Some(folder) = &output.out {
         report::write_summary(folder, summary)?;
+        super::report::remake(folder)?;
     }
     if output.json {
         say(&serde_json::to_string(summary)?)?;

@@ -85,6 +85,7 @@ impl<D: Spikes> Run<'_, D> {
 
     /// A slice has handed over everything of its step, and takes what is due in the next one.
     pub fn end_step(&mut self, slice: usize, now: Cycle) {
+        self.note(slice, |step| step.ends = step.ends.max(now));
         let state = &mut self.slices[slice];
         let end = &mut self.step_ends[state.step as usize - 1];
         *end = now.max(*end);

@@ -23,6 +23,11 @@ impl<D: Spikes> Run<'_, D> {
         state.activity.spikes += fired.len() as u64;
         state.activity.negative_spikes += fired.iter().filter(|spike| spike.value < 0).count() as u64;
         state.activity.counts.add(Action::Spike, fired.len() as u64);
+        self.note(slice, |step| {
+            step.begins = step.begins.min(start);
+            step.fires = step.fires.min(start);
+            step.spikes += fired.len() as u64;
+        });
         let mut sent = vec![0; seat.to_destinations.len()];
         let built = self.pack(slice, &scan, &fired, &mut sent);
         let mut end = scan.end.max(built);

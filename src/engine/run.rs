@@ -8,11 +8,14 @@ use super::state::{Outgoing, SliceState};
 use super::units::Role;
 use super::{EngineError, Machine, control, packets};
 use crate::action::Action;
-use crate::activity::Activity;
+use crate::activity::{Activity, StageStep};
 use crate::hardware::Discipline;
 use crate::units::{Cycle, SliceId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// A step that nobody has begun.
+const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
 
 /// One image on its way through a machine.
 pub(super) struct Run<'m, D> {
@@ -28,6 +31,8 @@ pub(super) struct Run<'m, D> {
     /// Steps to run.
     pub steps: u32,
     pub step_ends: Vec<Cycle>,
+    /// All steps of the first stage, then those of the next.
+    stage_steps: Vec<StageStep>,
     /// What a slice is firing; empty between firings.
     pub fired: Vec<Spike>,
 }
@@ -44,6 +49,7 @@ impl<'m, D: Spikes> Run<'m, D> {
             time_steps,
             steps,
             step_ends: vec![0; steps as usize],
+            stage_steps: vec![NOT_YET; machine.graph.stages.len() * steps as usize],
             fired: vec![],
         }
     }
@@ -75,6 +81,14 @@ impl<'m, D: Spikes> Run<'m, D> {
 
     pub fn seat(&self, slice: usize) -> &'m Seat<'m> {
         &self.machine.seats[slice]
+    }
+
+    /// Notes what a slice does for its step with its stage; what comes after the last step belongs to none.
+    pub fn note(&mut self, slice: usize, what: impl FnOnce(&mut StageStep)) {
+        let (steps, step) = (self.steps as usize, self.slices[slice].step as usize);
+        if step <= steps {
+            what(&mut self.stage_steps[self.machine.seats[slice].stage.index() * steps + step - 1]);
+        }
     }
 
     /// A packet reaches the unit of a slice.
@@ -142,6 +156,8 @@ impl<'m, D: Spikes> Run<'m, D> {
         if state.step > self.time_steps {
             mark(self.machine, seat, state, stage, spikes);
         }
+        self.note(slice, |step| step.begins = step.begins.min(begin));
+        let spikes = &self.parcels.get(tag).spikes;
         self.drive.receive(slice, stage, spikes);
         self.parcels.taken(tag);
     }
@@ -167,6 +183,7 @@ impl<'m, D: Spikes> Run<'m, D> {
                 let spikes = self.parcels.get(tag).spikes.len();
                 let flits = packets::spike_flits(&self.machine.wiring.noc, spikes, seat.graded) as u16;
                 self.slices[slice].activity.packets += 1;
+                self.note(slice, |step| step.packets += 1);
                 self.send(slice, Packet { tag, way: to.way, flits }, to.passage, Action::AxonOut);
             }
             Outgoing::Token { destination, packets } => {
@@ -186,7 +203,9 @@ impl<'m, D: Spikes> Run<'m, D> {
             slices.push(crate::activity::SliceActivity { peak_outgoing, ..state.activity });
         }
         let cycles = self.step_ends.last().copied().unwrap_or(0);
-        (Activity { cycles, step_ends: self.step_ends, slices, link_flits: self.mesh.link_flits() }, self.drive)
+        let Self { step_ends, mut stage_steps, .. } = self;
+        stage_steps.iter_mut().filter(|step| **step == NOT_YET).for_each(|step| *step = StageStep::default());
+        (Activity { cycles, step_ends, slices, stage_steps, link_flits: self.mesh.link_flits() }, self.drive)
     }
 
     pub fn is_barrier(&self) -> bool {

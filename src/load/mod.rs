@@ -14,6 +14,7 @@ mod network;
 mod outline;
 mod presets;
 mod reader;
+mod results;
 mod sets;
 mod skeleton;
 mod tensors;
@@ -28,6 +29,7 @@ pub use images::images;
 pub use mapping::mapping;
 pub use network::{architecture, network};
 pub use presets::{PRESETS, preset};
+pub use results::{accuracy, summary};
 pub use trace::trace;
 
 /// Parses a RON text into a noun.

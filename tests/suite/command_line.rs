@@ -43,7 +43,7 @@ fn live_and_replay_and_any_number_of_threads_give_the_same_summary() {
     let stable = |args: &[&str]| {
         let mut run = json(args);
         let fields = run.as_object_mut().unwrap();
-        ["simulator", "drive", "live_equal"].iter().for_each(|key| assert!(fields.remove(*key).is_some()));
+        ["simulator", "origin", "drive", "live_equal"].iter().for_each(|key| assert!(fields.remove(*key).is_some()));
         run
     };
     let replay = stable(&["demo", "-n", "3", "--json", "--threads", "1"]);
@@ -108,7 +108,7 @@ fn results_lie_whole_in_their_folder() {
         names.sort();
         names
     };
-    assert_eq!(names(&out), ["layers.csv", "summary.json"], "and no temporary file");
+    assert_eq!(names(&out), ["layers.csv", "report.html", "summary.json"], "and no temporary file");
     let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("summary.json")).unwrap()).unwrap();
     let layers = std::fs::read_to_string(out.join("layers.csv")).unwrap();
     assert_eq!(layers.lines().count(), summary["layers"].as_array().unwrap().len() + 1);
