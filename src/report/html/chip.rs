@@ -241,7 +241,7 @@ fn layers(run: &RunSummary) -> Element {
             .set("data-l", nth)
             .set("tabindex", 0)
             .put(number)
-            .text(&layer.name)
+            .put(text("em", &layer.name))
             .put(text("span", counted(layer.cores, "unit")))
     };
     tag("ol").class("layers").put_all(run.layers.iter().enumerate().map(entry))

@@ -25,12 +25,12 @@ pub(super) fn figures(run: &RunSummary) -> Element {
             &format!("{} cycles at {} MHz", three(run.cycles_per_image), run.map.mhz),
         ),
         tile(
-            "Synaptic operations",
+            "Synaptic ops per image",
             &short(operations),
-            "per image",
+            "",
             &format!("{} {} each, all in", per_operation.0, per_operation.1),
         ),
-        tile("Spikes", &short(spikes), "per image", &format!("in {} packets", short(sum(|layer| layer.packets)))),
+        tile("Spikes per image", &short(spikes), "", &format!("in {} packets", short(sum(|layer| layer.packets)))),
     ];
     let row = tag("div").class("kpis").put_all(tiles);
     match &run.agreement {

@@ -87,7 +87,7 @@ fn navigation(sections: &[Entry]) -> Element {
     let entry = |entry: &Entry| tag("li").put(text("a", entry.title).set("href", format!("#{}", entry.id)));
     let named = sections.iter().filter(|entry| !entry.title.is_empty());
     let list = tag("ul").put_all(named.map(entry));
-    tag("nav").class("bar").set("aria-label", "Sections").put(tag("div").class("wrap").put(list))
+    tag("nav").class("menu").set("aria-label", "Sections").put(tag("div").class("wrap").put(list))
 }
 
 fn title(results: &[Results]) -> String {

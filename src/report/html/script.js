@@ -17,6 +17,6 @@ map.addEventListener('pointerover',function(e){var u=e.target.closest('.u[data-l
 all('.layers li',box).forEach(function(li){function on(){light(li.dataset.l);map.classList.add('dim')}function off(){light(null);map.classList.remove('dim')}li.addEventListener('pointerenter',on);li.addEventListener('pointerleave',off);li.addEventListener('focus',on);li.addEventListener('blur',off)})});
 all('input[data-filter]').forEach(function(input){var rows=all('tbody tr',document.getElementById(input.dataset.filter));input.addEventListener('input',function(){var words=input.value.toLowerCase().split(/\s+/);rows.forEach(function(row){var text=row.textContent.toLowerCase();row.hidden=row.className!=='group'&&!words.every(function(w){return text.indexOf(w)>=0})})})});
 all('button[data-copy]').forEach(function(button){button.addEventListener('click',function(){var text=document.getElementById(button.dataset.copy).textContent;if(navigator.clipboard)navigator.clipboard.writeText(text).then(function(){button.textContent='Copied'},function(){})})});
-var links=all('nav.bar a');
+var links=all('nav.menu a');
 if('IntersectionObserver' in window&&links.length){var seen=new IntersectionObserver(function(entries){entries.forEach(function(entry){if(entry.isIntersecting)links.forEach(function(a){a.classList.toggle('here',a.getAttribute('href')==='#'+entry.target.id)})})},{rootMargin:'-15% 0px -75% 0px'});all('section[id]').forEach(function(s){seen.observe(s)})}
 })();
