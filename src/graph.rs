@@ -15,7 +15,8 @@ pub struct Graph<S> {
     pub name: String,
     /// Widest weight of its kernels, sign included, in bits; 32 for floats.
     pub weight_bits: u32,
-    /// The stages, each after all those it reads from; the first is the input, the last the readout.
+    /// The stages, each after all those it reads from. The first is the input, unless biases alone drive the network; the
+    /// last is the readout, or plain neurons whose spike counts are the answer.
     pub stages: Vec<Stage<S>>,
 }
 
@@ -116,7 +117,7 @@ pub enum NeuronRule {
 pub struct Synapses<S> {
     /// Linear maps, each from one or several stages.
     pub projections: Vec<Projection<S>>,
-    /// Bias of each channel, added in each of the steps 1..=T.
+    /// Bias of each channel, or of each neuron of the stage, added in each of the steps 1..=T.
     pub bias: Vec<S>,
 }
 

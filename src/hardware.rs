@@ -331,6 +331,24 @@ choice!(
     }
 );
 choice!(
+    /// How a core takes arriving spikes.
+    Lookup {
+        /// The next spike is looked up while the operations of one are done.
+        Overlapped = "overlapped",
+        /// The next spike is looked up when the operations of one are done.
+        Serial = "serial",
+    }
+);
+choice!(
+    /// Which neurons of a core count as updated in a time step.
+    Updates {
+        /// Those that received an operation or fire, and all while biases flow.
+        Event = "event",
+        /// Those that received an operation, fire, or hold a potential other than zero.
+        Potential = "potential",
+    }
+);
+choice!(
     /// How time steps are kept apart.
     Discipline {
         /// A global barrier; a spike of step t is integrated in step t + 1.
@@ -402,11 +420,15 @@ section!(
     /// Core pipeline: axon in, synapse, soma, axon out.
     CoreTiming in "timing.core" {
         axon_in_cycles: u64, CYCLES, "Cycles to look up one arriving spike.";
+        lookup: Lookup, Range::Word(Lookup::KEYS), "Whether the next spike is looked up while the operations of one are done (overlapped) or afterwards (serial).";
         lanes: u64, RATE, "Weights added at once.";
         synapse_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `lanes` weights.";
         soma: Soma, Range::Word(Soma::KEYS), "Which neurons the soma looks at in a time step.";
         soma_lanes: u64, RATE, "Neurons looked at at once.";
         soma_cycles: u64, Range::Whole(1, 1_000_000), "Cycles for one group of `soma_lanes` neurons.";
+        updates: Updates, Range::Word(Updates::KEYS), "Which neurons count as updated: those that received an operation or fire, and all while biases flow (event), or those that received one, fire, or hold a potential other than zero (potential).";
+        update_cycles: u64, CYCLES, "Cycles more for each updated neuron, one after the other.";
+        spike_cycles: u64, CYCLES, "Cycles more for each neuron that fires, one after the other.";
         axon_out_cycles: u64, Range::Whole(1, 1_000_000), "Cycles to build one packet.";
     }
 );

@@ -19,14 +19,15 @@ pub const BUNDLE_KEY: &str = "spikemesh.network";
 pub struct Architecture {
     /// Name of the network in reports.
     pub name: String,
-    /// The images that it takes.
+    /// The images that it takes; left out where biases alone drive it.
+    #[serde(default, skip_serializing_if = "Input::is_absent")]
     pub input: Input,
-    /// The layers, each after all those it reads from; the last one gives the logits.
+    /// The layers, each after all those it reads from; the last one gives the logits, or the spikes that are the answer.
     pub layers: Vec<Layer>,
 }
 
 /// Shape and normalisation of the images: `(pixel / 255 - mean) / std` for each channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Rows of pixels.
@@ -42,6 +43,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// Whether there is no image: biases alone drive the network.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The images as a grid.
     #[must_use]
     pub fn grid(&self) -> Grid {
@@ -65,6 +72,16 @@ pub struct Layer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Op {
+    /// A constant current into every neuron of the layer that reads it, in each step, and nothing else: it reads no layer;
+    /// tensor `bias [height, width, channels]`, or `[height · width · channels]`.
+    Bias {
+        /// Rows of positions.
+        height: u32,
+        /// Positions in a row.
+        width: u32,
+        /// Channels of a position.
+        channels: u32,
+    },
     /// Convolution; tensors `weight [out, in / groups, kernel, kernel]` and, with `bias`, `bias [out]`.
     Conv {
         /// Channels of the result.
@@ -206,6 +223,9 @@ pub fn tensors_of(op: &Op, input: Grid) -> Vec<(&'static str, Vec<usize>)> {
         tensors
     };
     match *op {
+        Op::Bias { height, width, channels } => {
+            vec![("bias", [height, width, channels].map(|side| side as usize).to_vec())]
+        }
         Op::Conv { out_channels, kernel, groups, bias, .. } => {
             let kernel = kernel as usize;
             with_bias(vec![out_channels as usize, channels / groups.max(1) as usize, kernel, kernel], bias)
@@ -226,6 +246,7 @@ pub fn tensors_of(op: &Op, input: Grid) -> Vec<(&'static str, Vec<usize>)> {
 /// A sentence that says what the layer wants and what it got.
 pub fn grid_of(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
     let wanted = match op {
+        Op::Bias { .. } => 0..=0,
         Op::Add => 2..=usize::MAX,
         Op::Attention { .. } => 3..=3,
         Op::Conv { .. }
@@ -243,7 +264,7 @@ pub fn grid_of(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
         let more = if *wanted.end() > *wanted.start() { " or more" } else { "" };
         return Err(format!("reads {} layers, where it wants {}{more}", operands.len(), wanted.start()));
     }
-    let first = operands[0];
+    let Some(&first) = operands.first() else { return Ok(own_grid(op)) };
     if let Some(other) = operands.iter().find(|&&grid| grid != first && !matches!(op, Op::Attention { .. })) {
         return Err(format!("adds layers of different shapes, {first} and {other}"));
     }
@@ -282,7 +303,28 @@ pub fn grid_of(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
             width: 1,
             channels: u32::try_from(first.neurons()).map_err(|_| format!("flattens {first}, which is too large"))?,
         }),
-        Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu | Op::IntegrateFire | Op::Add => Ok(first),
+        Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu | Op::IntegrateFire | Op::Add | Op::Bias { .. } => {
+            Ok(first)
+        }
+    }
+}
+
+/// Shape of a layer that reads nothing.
+fn own_grid(op: &Op) -> Grid {
+    match *op {
+        Op::Bias { height, width, channels } => Grid { height, width, channels },
+        Op::Conv { .. }
+        | Op::Linear { .. }
+        | Op::BatchNorm { .. }
+        | Op::Qcfs { .. }
+        | Op::ClippedRelu
+        | Op::IntegrateFire
+        | Op::MaxPool { .. }
+        | Op::AvgPool { .. }
+        | Op::Add
+        | Op::Attention { .. }
+        | Op::Mean
+        | Op::Flatten => unreachable!("these read at least one layer"),
     }
 }
 

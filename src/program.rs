@@ -1,6 +1,6 @@
 //! A graph in its place: which slice of which stage sits on which unit, and how spikes find their way.
 
-use crate::units::{Region, RouteId, SliceId, StageId, TileId, UnitId};
+use crate::units::{Part, RouteId, SliceId, StageId, TileId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub struct Program {
     pub stage_slices: Vec<Range<u32>>,
     /// Every distinct way of a slice's spikes.
     pub routes: Vec<Route>,
-    /// For each slice and each neuron of its region (by `Region::local`), the route of its spikes.
+    /// For each slice and each neuron of its region (by `Part::local`), the route of its spikes.
     pub route_of: Vec<Vec<RouteId>>,
 }
 
@@ -30,7 +30,7 @@ pub struct Slice {
     /// The stage.
     pub stage: StageId,
     /// The part of it.
-    pub region: Region,
+    pub region: Part,
     /// The unit.
     pub unit: UnitId,
     /// The slices that send to it, in order.
@@ -143,7 +143,7 @@ pub struct Mapping {
     pub slices: Vec<Placement>,
 }
 
-/// One line of a mapping.
+/// One line of a mapping. Several lines may put regions of one stage on one core: they become one slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placement {

@@ -155,6 +155,100 @@ impl fmt::Display for Region {
     }
 }
 
+/// The part of a grid that one unit holds: one region, or several without a value in common, in order.
+///
+/// Its values are numbered region by region, within each as by [`Region::local`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Part(Vec<Region>);
+
+impl Part {
+    /// The part that consists of these regions.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn new(regions: Vec<Region>) -> Self {
+        assert!(!regions.is_empty(), "a part has at least one region");
+        Self(regions)
+    }
+
+    /// Its regions, in order.
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.0
+    }
+
+    /// Number of neurons (or values).
+    #[must_use]
+    pub fn neurons(&self) -> usize {
+        self.0.iter().map(Region::neurons).sum()
+    }
+
+    /// Whether it holds neuron `(position, channel)`.
+    #[must_use]
+    pub fn contains(&self, position: u32, channel: u32) -> bool {
+        self.0.iter().any(|region| region.contains(position, channel))
+    }
+
+    /// The smallest region that holds all of it.
+    #[must_use]
+    pub fn bounds(&self) -> Region {
+        let cover = |a: Range<u32>, b: &Range<u32>| a.start.min(b.start)..a.end.max(b.end);
+        self.0[1..].iter().fold(self.0[0].clone(), |all, region| Region {
+            positions: cover(all.positions, &region.positions),
+            channels: cover(all.channels, &region.channels),
+        })
+    }
+
+    /// Its regions, each with the number of its first value.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, &Region)> {
+        self.0.iter().scan(0, |next, region| {
+            let first = *next;
+            *next += region.neurons();
+            Some((first, region))
+        })
+    }
+
+    /// Index of `(position, channel)` within the part.
+    ///
+    /// # Panics
+    /// If the part does not hold it.
+    #[must_use]
+    #[inline]
+    pub fn local(&self, position: u32, channel: u32) -> usize {
+        match &self.0[..] {
+            [only] => only.local(position, channel),
+            _ => self.numbered().find(|(_, region)| region.contains(position, channel)).map_or_else(
+                || unreachable!("a part is asked for its own values only"),
+                |(first, region)| first + region.local(position, channel),
+            ),
+        }
+    }
+
+    /// `(position, channel)` of index `local` within the part; inverse of [`Part::local`].
+    ///
+    /// # Panics
+    /// If the part has fewer values.
+    #[must_use]
+    pub fn global(&self, local: usize) -> (u32, u32) {
+        let (first, region) = self
+            .numbered()
+            .find(|(first, region)| local < first + region.neurons())
+            .expect("a part is asked for its own values only");
+        region.global(local - first)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(at, region)| {
+            let between = if at == 0 { "" } else { "; " };
+            write!(f, "{between}{region}")
+        })
+    }
+}
+
 /// Energy in whole femtojoules (1e-15 J), so that sums over layers and over components agree exactly; stays at its largest
 /// value, 18 kJ, once it is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use crate::activity::Activity;
 use crate::compile::{self, Strategy};
 use crate::convert;
 use crate::engine::{self, EngineError, Machine};
-use crate::functional::{Options, Settle};
+use crate::functional::{Options, Settle, Spiking};
 use crate::graph::Graph;
-use crate::hardware::Hardware;
+use crate::hardware::{Hardware, Updates};
 use crate::images::Images;
 use crate::load;
 use crate::network::Network;
@@ -33,8 +33,9 @@ pub struct RunArgs {
     arch: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionArgs,
-    /// Images: CIFAR-10 binary, or MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it)
-    #[arg(long, value_name = "DATA", required_unless_present = "trace")]
+    /// Images: CIFAR-10 binary, or MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it); none for a
+    /// network that biases alone drive, which runs for T steps
+    #[arg(long, value_name = "DATA")]
     images: Option<PathBuf>,
     /// Replay this trace instead of running a network
     #[arg(long, value_name = "TRACE", conflicts_with_all = ["net", "images", "live", "time_steps"])]
@@ -155,14 +156,21 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
             let placed = place(&trace.skeleton, &trace.fingerprint, hardware, args.mapping.as_deref(), strategy)?;
             replay(&trace, &placed, args.count, progress)?
         }
-        (None, Some(net), Some(images)) => {
+        (None, Some(net), images) => {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
-            let images = ImageArgs { images: images.clone(), count: args.count }.load(&network)?;
             let placed = place(&graph, &convert::fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
-            simulate(&network, &graph, &images, &placed, args.time_steps.unwrap_or(4), args.live, progress)?
+            let time_steps = args.time_steps.unwrap_or(4);
+            match (images, network.architecture.input.is_absent()) {
+                (None, true) => by_biases(&graph, &placed, time_steps, args.live)?,
+                (None, false) => return Err(Failure::Input(format!("{} takes images; give --images", net.display()))),
+                (Some(images), _) => {
+                    let images = ImageArgs { images: images.clone(), count: args.count }.load(&network)?;
+                    simulate(&network, &graph, &images, &placed, time_steps, args.live, progress)?
+                }
+            }
         }
-        (None, _, _) => return Err(Failure::Input("give NET and --images, or --trace".to_string())),
+        (None, None, _) => return Err(Failure::Input("give NET and --images, or --trace".to_string())),
     };
     finish(&summary, &args.output)
 }
@@ -184,6 +192,7 @@ fn simulate(
         schedule: placed.schedule(),
         record: true,
     };
+    let live = live || placed.hardware.timing.core.updates == Updates::Potential;
     let bar = progress.bar("run", images.len());
     let clock = Clock::start();
     let machine = placed.machine(graph)?;
@@ -219,6 +228,32 @@ fn image_run(
         (machine.replay(&trace, options.time_steps)?.activity, None)
     };
     Ok(ImageRun { activity, widths: trace.widths, comparison: Some(comparison), live_equal })
+}
+
+/// A network that biases alone drive: `time_steps` steps of the functional run and of the engine.
+fn by_biases(graph: &Graph<i32>, placed: &Placed, time_steps: u32, live: bool) -> Result<RunSummary, Failure> {
+    let options = Options {
+        time_steps,
+        settle: Settle::Steps(0),
+        semantics: check::semantics(SemanticsName::Exact),
+        schedule: placed.schedule(),
+        record: true,
+    };
+    let clock = Clock::start();
+    let machine = placed.machine(graph)?;
+    let outcome = Spiking::new(graph).run(&[], &options)?;
+    let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
+    // What such a chip does depends on potentials, which no trace holds.
+    let live = live || placed.hardware.timing.core.updates == Updates::Potential;
+    let (activity, live_equal) = if live {
+        let outcome = machine.live(&[], time_steps, time_steps)?;
+        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
+    } else {
+        (machine.replay(&trace, time_steps)?.activity, None)
+    };
+    let run = ImageRun { activity, widths: trace.widths, comparison: None, live_equal };
+    let drive = if live { "live" } else { "replay" };
+    Ok(summarise(graph, placed, time_steps, drive, &[run], None, clock.seconds()))
 }
 
 /// A trace from a file on a chip.

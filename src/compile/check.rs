@@ -1,5 +1,5 @@
 //! What a mapping must be before it is a program: every value in exactly one slice, every slice on a unit of its own
-//! that can hold it. People edit mappings, so all faults are told together, each with its remedy.
+//! that can hold it; lines that put regions of one stage on one core are one slice. People edit mappings, so all faults are told together, each with its remedy.
 
 use super::error::{Fault, Location};
 use super::fan_out::FanOut;
@@ -10,7 +10,8 @@ use super::tiling::Tiling;
 use crate::graph::{Graph, Stage};
 use crate::hardware::Topology;
 use crate::program::{Mapping, Needs, Placement};
-use crate::units::{Region, UnitId};
+use crate::units::{Part, Region, UnitId};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A mapping that holds.
@@ -23,7 +24,7 @@ pub(super) struct Layout {
 
 /// A slice in its place.
 pub(super) struct Seat {
-    pub(super) region: Region,
+    pub(super) part: Part,
     pub(super) unit: UnitId,
     pub(super) needs: Needs,
 }
@@ -52,22 +53,51 @@ pub(super) fn layout(graph: &Graph<i32>, topology: &Topology, mapping: &Mapping)
     let mut seats = vec![];
     for (stage, lines) in graph.ids().zip(lines) {
         let demand = Demand::new(graph, stage, topology.core.kernels);
-        let of_line = |line| seat(&demand, topology, &fan_outs[stage.index()], line, &mut faults);
-        seats.push(lines.into_iter().filter_map(of_line).collect());
+        let of_lines = |lines| seat(&demand, topology, &fan_outs[stage.index()], lines, &mut faults);
+        seats.push(slices(lines).into_iter().filter_map(of_lines).collect());
     }
     if faults.is_empty() { Ok(Layout { seats, fan_outs }) } else { Err(faults) }
 }
 
-/// The slice of a line, whose cut and needs are checked.
+/// The lines of each slice, slices in the order of their first lines: those that share a unit, or one line alone.
+fn slices(lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let mut slices: Vec<Vec<Line>> = vec![];
+    for (line, slice) in slice_of(&lines).into_iter().zip(lines).map(|(slice, line)| (line, slice as usize)) {
+        if slice == slices.len() {
+            slices.push(vec![]);
+        }
+        slices[slice].push(line);
+    }
+    slices
+}
+
+/// For each line of a stage, the number of its slice.
+fn slice_of(lines: &[Line]) -> Vec<u32> {
+    let mut known: BTreeMap<UnitId, u32> = BTreeMap::new();
+    let mut next = 0;
+    let mut number = |line: &Line| {
+        let slice = line.unit.and_then(|unit| known.get(&unit).copied()).unwrap_or(next);
+        next = next.max(slice + 1);
+        if let Some(unit) = line.unit {
+            known.insert(unit, slice);
+        }
+        slice
+    };
+    lines.iter().map(&mut number).collect()
+}
+
+/// The slice of some lines, whose cut and needs are checked.
 fn seat(
     demand: &Demand,
     topology: &Topology,
     fan_out: &FanOut,
-    Line { at, region, unit }: Line,
+    lines: Vec<Line>,
     faults: &mut Vec<Fault>,
 ) -> Option<Seat> {
-    faults.extend(cut(demand, &at, &region));
-    let needs = demand.of(&region, fan_out);
+    faults.extend(lines.iter().filter_map(|line| cut(demand, &line.at, &line.region)));
+    let (at, unit) = (lines[0].at.clone(), lines[0].unit);
+    let part = Part::new(lines.into_iter().map(|line| line.region).collect());
+    let needs = demand.of(part.regions(), fan_out);
     let capacities = capacities(topology, demand.unit);
     faults.extend(exceeded(&needs, &capacities).map(|place| Fault::OverCapacity {
         at: at.clone(),
@@ -75,7 +105,7 @@ fn seat(
         needed: row(&needs)[place],
         available: row(&capacities)[place],
     }));
-    unit.map(|unit| Seat { region, unit, needs })
+    unit.map(|unit| Seat { part, unit, needs })
 }
 
 /// The lines of each stage, in order of their first position and channel.
@@ -104,7 +134,7 @@ fn tilings(graph: &Graph<i32>, stages: &[Vec<Line>], room: &mut Room<'_>) -> Opt
     for (stage, lines) in graph.stages.iter().zip(stages) {
         let regions = lines.iter().map(|line| line.region.clone()).collect();
         match Tiling::new(stage.grid, regions) {
-            Ok(tiling) => tilings.push(tiling),
+            Ok(tiling) => tilings.push(tiling.joined(&slice_of(lines))),
             Err(flaws) => {
                 let at = |line: u32| lines[line as usize].at.clone();
                 let overlaps = flaws.overlaps.iter().map(|&(a, b)| Fault::Overlap { at: at(b), other: at(a) });

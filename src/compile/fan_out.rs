@@ -77,15 +77,17 @@ impl FanOut {
         })
     }
 
-    /// Entries of an axon-out table for `region`: the sizes of its distinct sets, summed up.
-    pub(super) fn routes_out(&self, region: &Region) -> u64 {
+    /// Entries of an axon-out table for these regions: the sizes of their distinct sets, summed up.
+    pub(super) fn routes_out(&self, regions: &[Region]) -> u64 {
         let mut seen: BitVec<u64, Lsb0> = BitVec::repeat(false, self.sets.len());
-        let spans = self.span_of(region.channels.start)..self.span_of(region.channels.end - 1) + 1;
         let mut entries = 0;
-        for position in region.positions.clone() {
-            for &class in &self.row(position)[spans.clone()] {
-                if !seen.replace(class as usize, true) {
-                    entries += self.sets[class as usize].len() as u64;
+        for region in regions {
+            let spans = self.span_of(region.channels.start)..self.span_of(region.channels.end - 1) + 1;
+            for position in region.positions.clone() {
+                for &class in &self.row(position)[spans.clone()] {
+                    if !seen.replace(class as usize, true) {
+                        entries += self.sets[class as usize].len() as u64;
+                    }
                 }
             }
         }

@@ -85,7 +85,7 @@ pub fn program(
         let start = slices.len() as u32;
         slices.extend(seats.into_iter().map(|seat| Slice {
             stage: StageId(stage),
-            region: seat.region,
+            region: seat.part,
             unit: seat.unit,
             sources: vec![],
             destinations: vec![],

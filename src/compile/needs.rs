@@ -7,6 +7,7 @@ use crate::network::SoftmaxAxis;
 use crate::program::Needs;
 use crate::units::{Grid, Region, StageId};
 use bitvec::prelude::{BitVec, Lsb0};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 const COUNT_BITS: u64 = hardware::COUNT_BITS as u64;
@@ -149,26 +150,36 @@ impl Demand {
         Self { grid: stage.grid, unit: unit_for(&stage.kind), head, all_positions: normalised(graph, id), memory }
     }
 
-    /// What `region` takes of its unit.
+    /// What a slice of these regions takes of its unit.
     ///
-    /// A shared kernel counts whole for every output channel, even where the region's positions use some of its taps only.
+    /// A shared kernel counts whole for every output channel, even where the slice's positions use some of its taps only.
     /// Weights take the graph's `weight_bits`, biases and thresholds are part of the neurons, and two streams into one
     /// projection share its weights, unless they are expanded. Expanded weights are one for each synaptic operation that
     /// one spike of every source neuron would cause.
-    pub(super) fn of(&self, region: &Region, fan_out: &FanOut) -> Needs {
-        let mut needs =
-            Needs { neurons: region.neurons() as u64, routes_out: fan_out.routes_out(region), ..Needs::default() };
-        let (positions, channels) = (region.positions.len() as u64, region.channels.len() as u64);
+    pub(super) fn of(&self, regions: &[Region], fan_out: &FanOut) -> Needs {
+        let neurons = regions.iter().map(|region| region.neurons() as u64).sum();
+        let mut needs = Needs { neurons, routes_out: fan_out.routes_out(regions), ..Needs::default() };
         match &self.memory {
             Memory::None => {}
-            Memory::Counts(sources) => needs.state_bits = sources.distinct(region) * channels * COUNT_BITS,
+            Memory::Counts(sources) => {
+                let counts = |region: &Region| sources.distinct(region) * region.channels.len() as u64;
+                needs.state_bits = regions.iter().map(counts).sum::<u64>() * COUNT_BITS;
+            }
             Memory::Heads { width, row_bits, head_bits } => {
-                needs.state_bits = channels.div_ceil(*width) * (positions * row_bits + head_bits);
+                let state = |region: &Region| {
+                    let (positions, channels) = (region.positions.len() as u64, region.channels.len() as u64);
+                    channels.div_ceil(*width) * (positions * row_bits + head_bits)
+                };
+                needs.state_bits = regions.iter().map(state).sum();
             }
             Memory::Weights { feeds, expanded, weight_bits } => {
-                let kept = if *expanded { expanded_weights(feeds, region) } else { shared_weights(feeds, channels) };
+                let kept = if *expanded {
+                    regions.iter().map(|region| expanded_weights(feeds, region)).sum()
+                } else {
+                    shared_weights(feeds, distinct_channels(regions))
+                };
                 needs.synapse_bits = kept * weight_bits;
-                needs.axons_in = axons(feeds, region, *expanded);
+                needs.axons_in = axons(feeds, regions, *expanded);
             }
         }
         needs
@@ -226,13 +237,22 @@ fn expanded_weights(feeds: &[Feed], region: &Region) -> u64 {
     feeds.iter().map(|feed| feed.sources.pairs(region) * u64::from(feed.group_in) * channels).sum()
 }
 
+/// Channels that at least one of the regions has.
+fn distinct_channels(regions: &[Region]) -> u64 {
+    match regions {
+        [only] => only.channels.len() as u64,
+        _ => regions.iter().flat_map(|region| region.channels.clone()).collect::<BTreeSet<u32>>().len() as u64,
+    }
+}
+
 /// Distinct source positions, or source neurons, of each source stage. Where several grouped projections read one stage,
-/// the neurons of a position are counted from the first that is read to the last.
-fn axons(feeds: &[Feed], region: &Region, expanded: bool) -> u64 {
+/// or several regions do, the neurons of a position are counted from the first that is read to the last.
+fn axons(feeds: &[Feed], regions: &[Region], expanded: bool) -> u64 {
     let of_stage = |feeds: &[Feed]| {
         let mut seen: BitVec<u64, Lsb0> = BitVec::repeat(false, feeds[0].sources.positions);
-        feeds.iter().for_each(|feed| feed.sources.mark(region, &mut seen));
-        let read = feeds.iter().map(|feed| feed.channels(&region.channels));
+        let pairs = || feeds.iter().flat_map(|feed| regions.iter().map(move |region| (feed, region)));
+        pairs().for_each(|(feed, region)| feed.sources.mark(region, &mut seen));
+        let read = pairs().map(|(feed, region)| feed.channels(&region.channels));
         let read = read.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0);
         seen.count_ones() as u64 * if expanded { read.len() as u64 } else { 1 }
     };

@@ -139,7 +139,7 @@ impl Cutter<'_> {
     fn fits(&self, run: &Range<u32>, blocks: &[Range<u32>]) -> bool {
         blocks.iter().all(|block| {
             let region = Region { positions: run.clone(), channels: block.clone() };
-            exceeded(&self.demand.of(&region, self.fan_out), &self.capacities).next().is_none()
+            exceeded(&self.demand.of(std::slice::from_ref(&region), self.fan_out), &self.capacities).next().is_none()
         })
     }
 
@@ -152,7 +152,7 @@ impl Cutter<'_> {
         for run in even(runs, runs, whole.positions.end / runs) {
             for block in &blocks {
                 let region = Region { positions: run.clone(), channels: block.clone() };
-                let needs = self.demand.of(&region, self.fan_out);
+                let needs = self.demand.of(std::slice::from_ref(&region), self.fan_out);
                 if let Some(at) = exceeded(&needs, &self.capacities).next() {
                     return Some(Fault::TooLarge {
                         stage: graph.stage(id).name.clone(),

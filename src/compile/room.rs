@@ -52,7 +52,7 @@ impl<'a> Room<'a> {
         (((unit as usize) < count).then(|| self.starts[tile] + unit as usize), count)
     }
 
-    /// Gives the unit at `at` to a slice that needs one of `kind`, or notes why not.
+    /// Gives the unit at `at` to a region that needs one of `kind`, or notes why not; regions of one stage share a core.
     pub(super) fn seat(&mut self, kind: UnitKind, at: &Location) -> Option<UnitId> {
         let (unit, units) = self.find(at.tile, at.unit);
         let at = at.clone();
@@ -69,6 +69,9 @@ impl<'a> Room<'a> {
             return None;
         }
         if let Some(other) = self.guests[unit].clone() {
+            if kind == UnitKind::Core && other.stage == at.stage {
+                return Some(UnitId::at(unit));
+            }
             let free = self.name_free(kind);
             self.faults.push(Fault::SharedUnit { at, other, kind, free });
             return None;

@@ -23,7 +23,7 @@ pub(super) fn routes(
         let mut known: BTreeMap<u32, RouteId> = BTreeMap::new();
         let mut last = None;
         let mut of_slice = Vec::with_capacity(slice.region.neurons());
-        for class in fan_out.classes(&slice.region) {
+        for class in slice.region.regions().iter().flat_map(|region| fan_out.classes(region)) {
             let same = last.filter(|(seen, _)| *seen == class).map(|(_, route)| route);
             let route = same.unwrap_or_else(|| {
                 *known.entry(class).or_insert_with(|| {

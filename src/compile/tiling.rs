@@ -10,7 +10,7 @@ pub(super) struct Tiling {
     /// The regions, in order of their first position and channel.
     pub(super) regions: Vec<Region>,
     bands: Bands,
-    /// For each pair of bands, positions outermost, the region that covers it.
+    /// For each pair of bands, positions outermost, the slice that covers it.
     cells: Vec<u32>,
 }
 
@@ -61,7 +61,13 @@ impl Tiling {
         Self { regions, bands, cells: vec![0] }
     }
 
-    /// Indices of the regions that have values of `area`; one may come several times.
+    /// The same tiling where region `n` is part of slice `slices[n]`; each is a slice of its own otherwise.
+    pub(super) fn joined(mut self, slices: &[u32]) -> Self {
+        self.cells.iter_mut().for_each(|cell| *cell = slices[*cell as usize]);
+        self
+    }
+
+    /// Indices of the slices that have values of `area`; one may come several times.
     pub(super) fn touched(&self, area: &Region) -> impl Iterator<Item = u32> {
         self.bands.touched(area).map(|cell| self.cells[cell])
     }

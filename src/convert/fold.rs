@@ -14,7 +14,7 @@ struct Sum {
     grid: Grid,
     /// The streams that are added up.
     streams: Vec<Stream>,
-    /// Bias of each channel.
+    /// Bias of each channel, or of each neuron.
     bias: Vec<f32>,
     /// The shape before it was flattened, where it was.
     flattened: Option<Grid>,
@@ -38,12 +38,13 @@ struct Stream {
 pub fn fold(network: &Network) -> Result<Graph<f32>, ConvertError> {
     let mut folding = Folding { network, stages: vec![], sums: vec![] };
     let input = &network.architecture.input;
-    let kind = StageKind::Input(Input { mean: input.mean.clone(), std: input.std.clone(), fraction_bits: 0, bits: 32 });
-    let image = folding.stage(INPUT, input.grid(), kind, 1.0);
+    let image = (!input.is_absent()).then(|| {
+        let (mean, std) = (input.mean.clone(), input.std.clone());
+        folding.stage(INPUT, input.grid(), StageKind::Input(Input { mean, std, fraction_bits: 0, bits: 32 }), 1.0)
+    });
     for layer in &network.architecture.layers {
-        let operands: Vec<&Sum> =
-            layer.from.iter().map(|name| network.position(name).map_or(&image, |at| &folding.sums[at])).collect();
-        let operands: Vec<Sum> = operands.into_iter().cloned().collect();
+        let operand = |name: &String| network.position(name).map_or(image.as_ref(), |at| Some(&folding.sums[at]));
+        let operands: Vec<Sum> = layer.from.iter().filter_map(operand).cloned().collect();
         let grid = network.grid(&layer.name);
         let sum = folding.layer(layer, grid, operands)?;
         folding.sums.push(sum);
@@ -51,11 +52,12 @@ pub fn fold(network: &Network) -> Result<Graph<f32>, ConvertError> {
     if let Some(layer) = network.architecture.layers.last().filter(|layer| layer.op == Op::Flatten) {
         return Err(flat_operand(&layer.name));
     }
-    let last = network.architecture.layers.last().map_or(INPUT, |layer| &layer.name);
-    let sum = folding.sums.pop().unwrap_or(image);
-    let grid = sum.grid;
-    let readout = StageKind::Readout { synapses: synapses(sum), scale: 1.0 };
-    folding.stage(last, grid, readout, 1.0);
+    let last = network.architecture.layers.last();
+    if let Some(sum) = folding.sums.pop().filter(|_| last.is_some_and(|layer| layer.op != Op::IntegrateFire)) {
+        let grid = sum.grid;
+        let readout = StageKind::Readout { synapses: synapses(sum), scale: 1.0 };
+        folding.stage(last.map_or(INPUT, |layer| &layer.name), grid, readout, 1.0);
+    }
     Ok(Graph { name: network.architecture.name.clone(), weight_bits: 32, stages: folding.stages })
 }
 
@@ -81,6 +83,7 @@ impl Folding<'_> {
             return Err(flat_operand(name));
         }
         match layer.op {
+            Op::Bias { .. } => Ok(Sum { bias: tensor("bias").to_vec(), ..nothing(grid) }),
             Op::Conv { kernel, stride, padding, groups, bias, .. } => {
                 let window = Window { height: kernel, width: kernel, stride, padding };
                 let sum = operands.remove(0);
@@ -220,7 +223,8 @@ fn normalised(mut sum: Sum, [weight, bias, mean, variance]: [&[f32]; 4], epsilon
             weights.iter_mut().zip(&scale[first..]).for_each(|(weight, scale)| *weight *= scale);
         }
     }
-    for (channel, value) in sum.bias.iter_mut().enumerate() {
+    for (neuron, value) in sum.bias.iter_mut().enumerate() {
+        let channel = neuron % scale.len();
         *value = (*value - mean[channel]) * scale[channel] + bias[channel];
     }
     sum
@@ -263,8 +267,10 @@ fn added(mut sum: Sum, other: Sum) -> Sum {
             None => sum.streams.push(stream),
         }
     }
-    sum.bias.iter_mut().zip(other.bias).for_each(|(own, bias)| *own += bias);
-    sum
+    let (mut longer, shorter) =
+        if sum.bias.len() < other.bias.len() { (other.bias, sum.bias) } else { (sum.bias, other.bias) };
+    longer.iter_mut().zip(shorter.iter().cycle()).for_each(|(own, bias)| *own += bias);
+    Sum { bias: longer, ..sum }
 }
 
 /// The sum of no streams.

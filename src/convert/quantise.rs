@@ -106,7 +106,7 @@ impl Quantising<'_> {
             StageKind::Context { probabilities, values, heads } => {
                 StageKind::Context { probabilities: *probabilities, values: *values, heads: *heads }
             }
-            StageKind::Readout { synapses, .. } => self.readout(&stage.name, synapses)?,
+            StageKind::Readout { synapses, .. } => self.readout(&stage.name, synapses, stage.grid.channels as usize)?,
         };
         Ok(Stage { name: stage.name.clone(), grid: stage.grid, kind })
     }
@@ -163,12 +163,12 @@ impl Quantising<'_> {
     }
 
     /// A readout has one scale for all channels, so that its potentials compare as logits.
-    fn readout(&self, name: &str, synapses: &Synapses<f32>) -> Result<StageKind<i32>, ConvertError> {
+    fn readout(&self, name: &str, synapses: &Synapses<f32>, channels: usize) -> Result<StageKind<i32>, ConvertError> {
         let folded: Vec<_> = synapses.projections.iter().map(|p| self.gains(&p.sources)).collect();
-        let largest = largest_weights(synapses, &folded, synapses.bias.len());
+        let largest = largest_weights(synapses, &folded, channels);
         let weight = largest.iter().copied().fold(0.0, f64::max);
         let (_, scale) = threshold_and_scale(1.0, weight, self.precision.weight_bits);
-        let scales = vec![scale; synapses.bias.len()];
+        let scales = vec![scale; channels];
         let synapses = scaled(name, synapses, folded, &scales, self.precision.weight_bits)?;
         Ok(StageKind::Readout { synapses, scale: (1.0 / scale) as f32 })
     }
@@ -238,9 +238,10 @@ fn scaled(
         projections
             .push(Projection { sources, kernel: Kernel { pool, window, in_channels, out_channels, groups, weights } });
     }
-    let bias = synapses.bias.iter().zip(scale).enumerate().map(|(channel, (&bias, scale))| {
+    let scale_len = scale.len();
+    let bias = synapses.bias.iter().zip(scale.iter().cycle()).enumerate().map(|(channel, (&bias, scale))| {
         let value = (f64::from(bias) * scale).round();
-        if value.abs() <= LARGEST_BIAS { Ok(value as i32) } else { Err(large_bias(name, channel, value)) }
+        if value.abs() <= LARGEST_BIAS { Ok(value as i32) } else { Err(large_bias(name, channel % scale_len, value)) }
     });
     Ok(Synapses { projections, bias: bias.collect::<Result<_, _>>()? })
 }

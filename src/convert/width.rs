@@ -22,11 +22,11 @@ pub fn widths(graph: &Graph<i32>, time_steps: u32) -> Vec<u32> {
                 ((-pixel, pixel - 1), (-pixel * steps, (pixel - 1) * steps))
             }
             StageKind::Neurons(neurons) => {
-                let (low, high) = potentials(&neurons.synapses, &of, steps);
+                let (low, high) = potentials(&neurons.synapses, stage.grid.channels, &of, steps);
                 let half = neurons.threshold.iter().copied().max().map_or(0, i64::from);
                 ((low - half * steps, high + half), (0, steps))
             }
-            StageKind::Readout { synapses, .. } => (potentials(synapses, &of, steps), (0, 0)),
+            StageKind::Readout { synapses, .. } => (potentials(synapses, stage.grid.channels, &of, steps), (0, 0)),
             StageKind::MaxPool { source, .. } => (of(*source), of(*source)),
             StageKind::Scores { queries, keys, heads } => {
                 let width = i64::from(graph.stage(*queries).grid.channels / heads);
@@ -46,9 +46,18 @@ pub fn widths(graph: &Graph<i32>, time_steps: u32) -> Vec<u32> {
 }
 
 /// Lowest and highest potential of any channel.
-fn potentials(synapses: &Synapses<i32>, sent: &impl Fn(StageId) -> (i64, i64), steps: i64) -> (i64, i64) {
-    let mut low: Vec<i64> = synapses.bias.iter().map(|&bias| i64::from(bias).min(0) * steps).collect();
-    let mut high: Vec<i64> = synapses.bias.iter().map(|&bias| i64::from(bias).max(0) * steps).collect();
+fn potentials(
+    synapses: &Synapses<i32>,
+    channels: u32,
+    sent: &impl Fn(StageId) -> (i64, i64),
+    steps: i64,
+) -> (i64, i64) {
+    let (mut low, mut high) = (vec![0i64; channels as usize], vec![0i64; channels as usize]);
+    for (neuron, &bias) in synapses.bias.iter().enumerate() {
+        let channel = neuron % channels as usize;
+        low[channel] = low[channel].min(i64::from(bias) * steps);
+        high[channel] = high[channel].max(i64::from(bias) * steps);
+    }
     for projection in &synapses.projections {
         let kernel = &projection.kernel;
         let area = i64::from(kernel.pool.map_or(1, crate::units::Window::area));

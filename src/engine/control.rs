@@ -138,7 +138,7 @@ impl<D: Spikes> Run<'_, D> {
     fn culprits(&self) -> Vec<Culprit> {
         let name = |slice: usize| {
             let seat = self.seat(slice);
-            format!("{} ({:?} of {})", SliceId::at(slice), self.machine.graph.stage(seat.stage).name, seat.region)
+            format!("{} ({:?} of {})", SliceId::at(slice), self.machine.graph.stage(seat.stage).name, seat.part)
         };
         let mut culprits = vec![];
         for stuck in self.mesh.stuck() {

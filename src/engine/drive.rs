@@ -1,12 +1,16 @@
 //! Where spikes come from: a recorded run, or the units themselves.
 
+use super::machine::Seat;
+use super::marks::Marks;
 use super::packets::Spike;
 use super::{EngineError, Machine};
 use crate::functional::input;
 use crate::functional::slice::SliceState;
 use crate::graph::{Stage, StageKind};
+use crate::hardware::Updates;
 use crate::trace::{ImageTrace, SpikeTrain, Widths};
-use crate::units::StageId;
+use crate::units::{Region, StageId};
+use std::ops::Range;
 
 /// What the machine asks of a drive.
 pub(super) trait Spikes {
@@ -14,6 +18,8 @@ pub(super) trait Spikes {
     fn receive(&mut self, slice: usize, source: StageId, spikes: &[Spike]);
     /// Appends what a slice sends in a step, positions in order and channels within them.
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>);
+    /// Marks the neurons of a slice whose potential is not zero after it has fired.
+    fn charged(&mut self, slice: usize, marks: &mut Marks);
 }
 
 /// Spikes from a recorded run.
@@ -36,6 +42,11 @@ impl<'a> Replay<'a> {
             let what = "the trace was recorded with another graph; record it again with this one";
             return Err(EngineError::Misfit(what.into()));
         }
+        if machine.timing.core.updates == Updates::Potential {
+            let what = "on this chip every neuron with a potential is updated, and a trace holds spikes, not potentials; \
+                        let the chip compute them (--live), or choose --set core.updates=event";
+            return Err(EngineError::Misfit(what.into()));
+        }
         Ok(Self { machine, trace })
     }
 }
@@ -45,16 +56,23 @@ impl Spikes for Replay<'_> {
 
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>) {
         let seat = &self.machine.seats[slice];
-        self.trace.train(seat.stage).visit(step, seat.grid, seat.region, |position, channel, value| {
-            fired.push(Spike { position, channel, value });
-        });
+        for region in seat.part.regions() {
+            self.trace.train(seat.stage).visit(step, seat.grid, region, |position, channel, value| {
+                fired.push(Spike { position, channel, value });
+            });
+        }
     }
+
+    fn charged(&mut self, _: usize, _: &mut Marks) {}
 }
 
 /// Spikes from units that hold potentials, counts and sums.
 pub(super) struct Live<'a> {
     machine: &'a Machine<'a>,
+    /// One state for each region, slice by slice.
     states: Vec<SliceState<'a>>,
+    /// The first state of each slice, and one past the last slice's.
+    first: Vec<usize>,
     trains: Vec<SpikeTrain>,
     steps: u32,
 }
@@ -71,23 +89,36 @@ impl<'a> Live<'a> {
             return Err(EngineError::Misfit(format!("stage {:?} {what}", stage.name)));
         }
         let pixels = input::injected(graph, image).map_err(|fault| EngineError::Misfit(fault.to_string()))?;
-        let places = machine.seats.iter().map(|seat| (seat.stage, seat.region.clone()));
-        let mut states = SliceState::several(graph, places, time_steps);
-        for (state, seat) in states.iter_mut().zip(&machine.seats).filter(|(_, seat)| seat.stage == StageId(0)) {
-            for (position, channel) in (0..seat.region.neurons()).map(|local| seat.region.global(local)) {
-                let neuron = seat.grid.whole().local(position, channel);
-                state.receive(seat.stage, position, channel, pixels[neuron]);
+        let regions = |seat: &Seat<'a>| seat.part.regions().iter().map(|region| (seat.stage, region.clone())).collect();
+        let places: Vec<Vec<(StageId, Region)>> = machine.seats.iter().map(regions).collect();
+        let ends = places.iter().scan(0, |sum, places| {
+            *sum += places.len();
+            Some(*sum)
+        });
+        let first = std::iter::once(0).chain(ends).collect();
+        let places: Vec<(StageId, Region)> = places.into_iter().flatten().collect();
+        let mut states = SliceState::several(graph, places.iter().cloned(), time_steps);
+        let is_input = |stage: StageId| matches!(graph.stage(stage).kind, StageKind::Input(_));
+        for (state, (stage, region)) in states.iter_mut().zip(&places).filter(|(_, (stage, _))| is_input(*stage)) {
+            for (position, channel) in (0..region.neurons()).map(|local| region.global(local)) {
+                let neuron = graph.stage(*stage).grid.whole().local(position, channel);
+                state.receive(*stage, position, channel, pixels[neuron]);
             }
         }
         let trains = graph.stages.iter().map(|stage| SpikeTrain::resting(stage, steps)).collect();
-        Ok(Self { machine, states, trains, steps })
+        Ok(Self { machine, states, first, trains, steps })
+    }
+
+    /// The states of a slice.
+    fn regions(&self, slice: usize) -> Range<usize> {
+        self.first[slice]..self.first[slice + 1]
     }
 
     /// Who fired when, and how wide everything was.
     pub fn into_trace(self) -> ImageTrace {
         let mut widths = vec![Widths::default(); self.trains.len()];
-        for (state, seat) in self.states.iter().zip(&self.machine.seats) {
-            widths[seat.stage.index()].merge(&state.widths());
+        for (slice, seat) in self.machine.seats.iter().enumerate() {
+            self.regions(slice).for_each(|at| widths[seat.stage.index()].merge(&self.states[at].widths()));
         }
         ImageTrace { steps: self.steps, trains: self.trains, widths }
     }
@@ -95,18 +126,29 @@ impl<'a> Live<'a> {
 
 impl Spikes for Live<'_> {
     fn receive(&mut self, slice: usize, source: StageId, spikes: &[Spike]) {
-        for spike in spikes {
-            self.states[slice].receive(source, spike.position, spike.channel, spike.value);
+        for at in self.regions(slice) {
+            for spike in spikes {
+                self.states[at].receive(source, spike.position, spike.channel, spike.value);
+            }
         }
     }
 
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>) {
         let seat = &self.machine.seats[slice];
         let train = &mut self.trains[seat.stage.index()];
-        self.states[slice].fire(step, &mut |position, channel, value| {
-            train.put(step, seat.grid, (position, channel), value);
-            fired.push(Spike { position, channel, value });
-        });
+        for state in &mut self.states[self.first[slice]..self.first[slice + 1]] {
+            state.fire(step, &mut |position, channel, value| {
+                train.put(step, seat.grid, (position, channel), value);
+                fired.push(Spike { position, channel, value });
+            });
+        }
+    }
+
+    fn charged(&mut self, slice: usize, marks: &mut Marks) {
+        let seat = &self.machine.seats[slice];
+        for ((number, _), at) in seat.part.numbered().zip(self.regions(slice)) {
+            self.states[at].charged(&mut |local| marks.add(number + local..number + local + 1));
+        }
     }
 }
 
@@ -125,6 +167,7 @@ fn has_numbers(stage: &Stage<i32>) -> bool {
     thresholds
         && stage.kind.synapses().is_none_or(|synapses| {
             let mut kernels = synapses.projections.iter().map(|projection| &projection.kernel);
-            synapses.bias.len() == channels && kernels.all(|kernel| kernel.weights.len() == kernel.weight_count())
+            [channels, stage.grid.neurons()].contains(&synapses.bias.len())
+                && kernels.all(|kernel| kernel.weights.len() == kernel.weight_count())
         })
 }

@@ -1,13 +1,14 @@
 //! The end of a step on one unit: the soma goes over its neurons, spikes are packed, the rest of the chip is told.
 
 use super::drive::Spikes;
+use super::machine::Machine;
 use super::mesh::{Packet, Passage};
 use super::packets::{self, Kind, Spike};
 use super::run::Run;
 use super::state::Outgoing;
 use super::units::{Role, Scan};
 use crate::action::Action;
-use crate::hardware::Soma;
+use crate::hardware::{Soma, Updates};
 use crate::units::{Cycle, RouteId, SliceId};
 use std::cmp::Reverse;
 
@@ -48,7 +49,7 @@ impl<D: Spikes> Run<'_, D> {
     /// Counts what the unit looks at, and how long that takes.
     fn scan(&mut self, slice: usize, start: Cycle, fired: &[Spike]) -> Scan {
         let (seat, drive) = (self.seat(slice), self.slices[slice].step <= self.time_steps);
-        let (state, all) = (&mut self.slices[slice], seat.region.neurons() as u64);
+        let (state, all) = (&mut self.slices[slice], seat.part.neurons() as u64);
         let counts = &mut state.activity.counts;
         match seat.role {
             Role::Port | Role::MaxPool => Scan::at_once(start),
@@ -65,33 +66,43 @@ impl<D: Spikes> Run<'_, D> {
                 Scan::normalise(start, count, u64::from(vectors.len), &seat.pace)
             }
             Role::Core(soma) => {
-                for spike in fired.iter().filter(|_| !drive) {
-                    let local = seat.region.local(spike.position, spike.channel);
+                let marked = marked(self.machine, state.step, self.time_steps);
+                for spike in fired.iter().filter(|_| marked) {
+                    let local = seat.part.local(spike.position, spike.channel);
                     state.changed.add(local..local + 1);
                 }
-                let updated = if drive { all } else { state.changed.count() };
+                if self.machine.timing.core.updates == Updates::Potential {
+                    self.drive.charged(slice, &mut state.changed);
+                }
+                let updated = if marked { state.changed.count() } else { all };
                 let visited = if soma == Soma::Sweep { all } else { updated };
                 counts.add(Action::NeuronUpdate, updated);
                 counts.add(Action::NeuronVisit, visited);
-                Scan::through(start, visited, &seat.pace)
+                Scan::through(start, visited, &seat.pace).longer(seat.pace.extra(updated, fired.len() as u64))
             }
         }
     }
 
-    /// When the unit has found a spike.
-    fn found(&self, slice: usize, scan: &Scan, spike: &Spike) -> Cycle {
+    /// When the unit has found a spike, the one that it fires as number `nth` from 1.
+    fn found(&self, slice: usize, scan: &Scan, spike: &Spike, nth: u64) -> Cycle {
         let (seat, state) = (self.seat(slice), &self.slices[slice]);
-        let local = seat.region.local(spike.position, spike.channel);
-        let by_event = seat.role == Role::Core(Soma::Event) && state.step > self.time_steps;
-        scan.found(if by_event { state.changed.rank(local) } else { local as u64 })
+        let local = seat.part.local(spike.position, spike.channel);
+        let Role::Core(soma) = seat.role else { return scan.found(local as u64) };
+        let marked = marked(self.machine, state.step, self.time_steps);
+        if !marked || (soma == Soma::Sweep && seat.pace.extra(1, 0) == 0) {
+            return scan.found(local as u64) + seat.pace.extra(local as u64 + 1, nth);
+        }
+        let rank = state.changed.rank(local);
+        scan.found(if soma == Soma::Event { rank } else { local as u64 }) + seat.pace.extra(rank + 1, nth)
     }
 
     /// Packs consecutive spikes of one route, and counts the packets for each destination; when the last one is built.
     fn pack(&mut self, slice: usize, scan: &Scan, fired: &[Spike], sent: &mut [u64]) -> Cycle {
         let (machine, step) = (self.machine, self.slices[slice].step);
-        let mut built = 0;
+        let (mut built, mut nth) = (0, 0);
         for (route, group) in packets::groups(fired, machine.route_of(slice), &machine.wiring.noc) {
-            let found = self.found(slice, scan, &group[group.len() - 1]);
+            nth += group.len() as u64;
+            let found = self.found(slice, scan, &group[group.len() - 1], nth);
             built = self.build(slice, route, group, step, built.max(found));
             for &destination in &machine.ways[route.index()].destinations {
                 sent[destination as usize] += 1;
@@ -143,4 +154,9 @@ impl<D: Spikes> Run<'_, D> {
         activity.flit_hops += flits * (passage.horizontal + passage.vertical);
         self.mesh.inject(self.machine.seats[slice].unit, packet);
     }
+}
+
+/// Whether it must be known which neurons of a core changed in this step.
+pub(super) fn marked(machine: &Machine, step: u32, time_steps: u32) -> bool {
+    step > time_steps || machine.timing.core.updates == Updates::Potential
 }

@@ -8,7 +8,7 @@ use crate::graph::Graph;
 use crate::hardware::{Timing, Topology};
 use crate::program::{Program, Route};
 use crate::reach::Reach;
-use crate::units::{Cycle, Grid, Region, RouteId, SliceId, StageId, UnitId};
+use crate::units::{Cycle, Grid, Part, RouteId, SliceId, StageId, UnitId};
 use std::collections::BTreeMap;
 
 /// A program laid out on a chip, for any number of runs.
@@ -35,7 +35,7 @@ pub struct Machine<'a> {
 pub(super) struct Seat<'a> {
     pub stage: StageId,
     pub grid: Grid,
-    pub region: &'a Region,
+    pub part: &'a Part,
     pub unit: UnitId,
     pub graded: bool,
     pub role: Role,
@@ -75,11 +75,11 @@ pub(super) struct Work {
 }
 
 impl Work {
-    fn new(reach: &Reach, from: &Region, to: &Region, pace: &Pace) -> Self {
-        let run = reach.channel_run();
+    fn new(reach: &Reach, from: &Part, to: &Part, pace: &Pace) -> Self {
+        let (run, from) = (reach.channel_run(), from.bounds());
         let (first_run, end_run) = (from.channels.start / run, from.channels.end.div_ceil(run));
         let of = |position: u32, nth: u32| {
-            let operations = reach.operations(position, nth * run, to);
+            let operations = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
             (operations, pace.work(operations))
         };
         let each = from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| of(p, nth))).collect();
@@ -151,7 +151,7 @@ impl<'a> Seat<'a> {
         Self {
             stage: here.stage,
             grid: stage.grid,
-            region: &here.region,
+            part: &here.region,
             unit: here.unit,
             graded: stage.kind.is_graded(),
             role,
@@ -203,14 +203,17 @@ fn seating(program: &Program, graph: &Graph<i32>, units: usize) -> Result<Vec<Op
         let Some(stage) = graph.stages.get(slice.stage.index()) else {
             return Err(misfit(format!("{id} is of {}, and the graph has {}", slice.stage, graph.stages.len())));
         };
-        let (whole, region) = (stage.grid.whole(), &slice.region);
-        if region.positions.end > whole.positions.end || region.channels.end > whole.channels.end {
-            return Err(misfit(format!("{id} has {region} of a stage of {}", stage.grid)));
+        let (whole, bounds) = (stage.grid.whole(), slice.region.bounds());
+        if bounds.positions.end > whole.positions.end || bounds.channels.end > whole.channels.end {
+            return Err(misfit(format!("{id} has {} of a stage of {}", slice.region, stage.grid)));
         }
         let routes = &program.route_of[index];
         let known = routes.iter().all(|route| route.index() < program.routes.len());
         let others = slice.sources.iter().chain(&slice.destinations);
-        if routes.len() != region.neurons() || !known || others.into_iter().any(|s| s.index() >= program.slices.len()) {
+        if routes.len() != slice.region.neurons()
+            || !known
+            || others.into_iter().any(|s| s.index() >= program.slices.len())
+        {
             return Err(misfit(format!("{id} has routes or neighbours that are not there")));
         }
         match slice_at.get_mut(slice.unit.index()) {

@@ -1,6 +1,7 @@
 //! The loop of one image, and what units do when packets reach them.
 
 use super::drive::Spikes;
+use super::fire::marked;
 use super::machine::Seat;
 use super::mesh::{Delivery, Mesh, Packet};
 use super::packets::{Kind, Parcel, Parcels, Spike};
@@ -153,7 +154,7 @@ impl<'m, D: Spikes> Run<'m, D> {
         state.wait(now, begin);
         seat.role.count_arrival(spikes.len() as u64, all_operations, &mut state.activity.counts);
         let stage = self.machine.seats[sender.index()].stage;
-        if state.step > self.time_steps {
+        if marked(self.machine, state.step, self.time_steps) {
             mark(self.machine, seat, state, stage, spikes);
         }
         self.note(slice, |step| step.begins = step.begins.min(begin));
@@ -218,20 +219,23 @@ fn mark(machine: &Machine, seat: &Seat, state: &mut SliceState, source: crate::u
     match seat.role {
         Role::Core(_) => {
             let Some(reach) = machine.reaches.get(&(seat.stage, source)) else { return };
-            for area in spikes.iter().flat_map(|spike| reach.areas(spike.position, spike.channel)) {
-                let channels = area.channels.start.max(seat.region.channels.start)
-                    ..area.channels.end.min(seat.region.channels.end);
-                let positions = area.positions.start.max(seat.region.positions.start)
-                    ..area.positions.end.min(seat.region.positions.end);
-                for position in positions.filter(|_| !channels.is_empty()) {
-                    let first = seat.region.local(position, channels.start);
-                    state.changed.add(first..first + channels.len());
+            for (number, region) in seat.part.numbered() {
+                for area in spikes.iter().flat_map(|spike| reach.areas(spike.position, spike.channel)) {
+                    let channels =
+                        area.channels.start.max(region.channels.start)..area.channels.end.min(region.channels.end);
+                    let positions =
+                        area.positions.start.max(region.positions.start)..area.positions.end.min(region.positions.end);
+                    for position in positions.filter(|_| !channels.is_empty()) {
+                        let first = number + region.local(position, channels.start);
+                        state.changed.add(first..first + channels.len());
+                    }
                 }
             }
         }
         Role::Softmax(vectors) => {
-            for spike in spikes.iter().filter(|spike| seat.region.contains(spike.position, spike.channel)) {
-                let vector = vectors.of(seat.region, spike.position, spike.channel) as usize;
+            let region = &seat.part.bounds();
+            for spike in spikes.iter().filter(|spike| region.contains(spike.position, spike.channel)) {
+                let vector = vectors.of(region, spike.position, spike.channel) as usize;
                 state.changed.add(vector..vector + 1);
             }
         }

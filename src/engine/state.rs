@@ -77,7 +77,7 @@ impl SliceState {
             outbox: VecDeque::new(),
             from_sources: vec![FromSource::default(); seat.to_sources.len()],
             acknowledged: vec![0; seat.to_destinations.len()],
-            changed: Marks::new(seat.role.watched(seat.region)),
+            changed: Marks::new(seat.role.watched(seat.part)),
             busy_until: 0,
             activity: SliceActivity::default(),
         }

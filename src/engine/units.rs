@@ -8,20 +8,21 @@
 //! | softmax | `AxonIn` | for every vector that is computed again `SoftmaxDivide`, for each of its elements `SoftmaxExp` and `SoftmaxScale`; `Spike` | `AxonOut` |
 //! | port | – | `Spike` | `AxonOut` |
 //!
-//! A neuron is updated in a step if it received an operation in it, or fires, or if the biases flow (step ≤ T). A vector is
+//! A neuron is updated in a step if it received an operation in it, or fires, or if the biases flow (step ≤ T); with
+//! `updates: "potential"`, if it received an operation, or fires, or holds a potential other than zero. A vector is
 //! computed again if one of its scores has changed, or if the steps still count (step ≤ T, when scores are divided by t²).
 //! With tokens, every unit counts `Token` for each token and each acknowledgement that it builds; with barriers, `Barrier`
 //! once a step. The passages of a packet through the network are counted with the slice that built it.
 //!
 //! A unit takes packets one after the other through two stages of a pipeline: while the work of one spike is done, the next
-//! one is looked up. Firing begins when the last operation is done; packets are built one at a time, each as soon as the last
+//! one is looked up, unless the core's `lookup` is serial. Firing begins when the last operation is done; packets are built one at a time, each as soon as the last
 //! of its spikes has been found.
 
 use crate::action::{Action, Counts};
 use crate::graph::{Stage, StageKind};
-use crate::hardware::{Soma, Timing};
+use crate::hardware::{Lookup, Soma, Timing};
 use crate::network::SoftmaxAxis;
-use crate::units::{Cycle, Region};
+use crate::units::{Cycle, Part, Region};
 
 /// What a unit does with spikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,22 +74,22 @@ impl Vectors {
 
 impl Role {
     /// What the unit of a slice does.
-    pub fn new(stage: &Stage<i32>, region: &Region, timing: &Timing) -> Self {
+    pub fn new(stage: &Stage<i32>, part: &Part, timing: &Timing) -> Self {
         match &stage.kind {
             StageKind::Input(_) => Self::Port,
             StageKind::Neurons(_) | StageKind::Readout { .. } => Self::Core(timing.core.soma),
             StageKind::MaxPool { .. } => Self::MaxPool,
             StageKind::Scores { .. } | StageKind::Context { .. } => Self::Attention,
             StageKind::Softmax { rule, .. } => {
-                Self::Softmax(Vectors::new(rule.axis, (stage.grid.channels / rule.heads.max(1)).max(1), region))
+                Self::Softmax(Vectors::new(rule.axis, (stage.grid.channels / rule.heads.max(1)).max(1), &part.bounds()))
             }
         }
     }
 
     /// Things of which it must know whether they changed once the biases have ceased: neurons, or vectors.
-    pub fn watched(self, region: &Region) -> usize {
+    pub fn watched(self, part: &Part) -> usize {
         match self {
-            Self::Core(_) => region.neurons(),
+            Self::Core(_) => part.neurons(),
             Self::Softmax(vectors) => vectors.count as usize,
             Self::Port | Self::MaxPool | Self::Attention => 0,
         }
@@ -118,10 +119,14 @@ impl Role {
 pub(super) struct Pace {
     /// Cycles to look up one spike.
     axon_in: Cycle,
+    /// Whether no spike is looked up while the operations of another one are done.
+    serial: bool,
     /// Operations at once, and cycles for them.
     lanes: (u64, Cycle),
     /// Values looked at at once when a step ends, and cycles for them.
     scan: (u64, Cycle),
+    /// Cycles more for each value that is updated, and for each that is sent.
+    each: (Cycle, Cycle),
     /// Cycles for a division.
     divide: Cycle,
     /// Cycles to build a packet.
@@ -133,36 +138,57 @@ impl Pace {
     pub fn new(role: Role, timing: &Timing) -> Self {
         let Timing { core, max_pool, attention, softmax, port, .. } = timing;
         match role {
-            Role::Port => Self { axon_in: 0, lanes: (1, 0), scan: (1, 0), divide: 0, axon_out: port.axon_out_cycles },
+            Role::Port => Self {
+                axon_in: 0,
+                serial: false,
+                lanes: (1, 0),
+                scan: (1, 0),
+                each: (0, 0),
+                divide: 0,
+                axon_out: port.axon_out_cycles,
+            },
             Role::Core(_) => Self {
                 axon_in: core.axon_in_cycles,
+                serial: core.lookup == Lookup::Serial,
                 lanes: (core.lanes, core.synapse_cycles),
                 scan: (core.soma_lanes, core.soma_cycles),
+                each: (core.update_cycles, core.spike_cycles),
                 divide: 0,
                 axon_out: core.axon_out_cycles,
             },
             Role::MaxPool => Self {
                 axon_in: max_pool.axon_in_cycles,
+                serial: false,
                 lanes: (max_pool.comparators, max_pool.compare_cycles),
                 scan: (1, 0),
+                each: (0, 0),
                 divide: 0,
                 axon_out: max_pool.axon_out_cycles,
             },
             Role::Attention => Self {
                 axon_in: attention.axon_in_cycles,
+                serial: false,
                 lanes: (attention.lanes, attention.mac_cycles),
                 scan: (attention.scan_lanes, 1),
+                each: (0, 0),
                 divide: 0,
                 axon_out: attention.axon_out_cycles,
             },
             Role::Softmax(_) => Self {
                 axon_in: softmax.axon_in_cycles,
+                serial: false,
                 lanes: (1, 0),
                 scan: (softmax.exp_lanes, softmax.exp_cycles),
+                each: (0, 0),
                 divide: softmax.divide_cycles,
                 axon_out: softmax.axon_out_cycles,
             },
         }
+    }
+
+    /// Cycles beyond looking at them, for so many values that are updated and so many that are sent.
+    pub fn extra(&self, updated: u64, sent: u64) -> Cycle {
+        updated * self.each.0 + sent * self.each.1
     }
 
     /// Cycles for the operations of one spike.
@@ -186,8 +212,8 @@ impl Intake {
         let begin = now.max(self.lookup_free);
         let found = begin + pace.axon_in;
         let work_begins = found.max(self.done);
-        self.lookup_free = work_begins;
         self.done = work_begins + work;
+        self.lookup_free = if pace.serial { self.done } else { work_begins };
         begin
     }
 }
@@ -212,6 +238,11 @@ impl Scan {
     pub fn normalise(start: Cycle, count: u64, len: u64, pace: &Pace) -> Self {
         let pass = len.div_ceil(pace.scan.0) * pace.scan.1;
         Self::at_once(start + count * (2 * pass + pace.divide))
+    }
+
+    /// The same scan, taking so many cycles more in all.
+    pub fn longer(self, cycles: Cycle) -> Self {
+        Self { end: self.end + cycles, ..self }
     }
 
     /// Finds everything at once.

@@ -18,7 +18,7 @@ pub(super) fn sums<S: Arithmetic>(graph: &Graph<S>, fires: u32) -> Vec<f64> {
             StageKind::Input(input) => same(fires * 2f64.powi(input.bits as i32 - 1)),
             StageKind::Neurons(neurons) => {
                 let threshold = neurons.threshold.iter().map(|of| of.size()).fold(0.0, f64::max);
-                (potential(&neurons.synapses, of, fires) + threshold * (fires + 1.0), fires)
+                (potential(&neurons.synapses, stage.grid.channels, of, fires) + threshold * (fires + 1.0), fires)
             }
             StageKind::MaxPool { source, .. } => same(of(source)),
             StageKind::Scores { queries, keys, heads } => {
@@ -29,7 +29,7 @@ pub(super) fn sums<S: Arithmetic>(graph: &Graph<S>, fires: u32) -> Vec<f64> {
             StageKind::Context { probabilities, values, .. } => {
                 same(of(probabilities) * of(values) * graph.stage(*values).grid.positions() as f64)
             }
-            StageKind::Readout { synapses, .. } => (potential(synapses, of, fires), 0.0),
+            StageKind::Readout { synapses, .. } => (potential(synapses, stage.grid.channels, of, fires), 0.0),
         };
         sums.push(sum);
         sent.push(sends);
@@ -42,8 +42,12 @@ fn same(size: f64) -> (f64, f64) {
 }
 
 /// Σ |weight · gain| · largest input, over the output channel that gets most, and its bias.
-fn potential<S: Arithmetic>(synapses: &Synapses<S>, sent: impl Fn(&StageId) -> f64, steps: f64) -> f64 {
-    let mut sizes: Vec<f64> = synapses.bias.iter().map(|bias| bias.size() * steps).collect();
+fn potential<S: Arithmetic>(synapses: &Synapses<S>, channels: u32, sent: impl Fn(&StageId) -> f64, steps: f64) -> f64 {
+    let mut sizes = vec![0.0f64; channels as usize];
+    for (neuron, bias) in synapses.bias.iter().enumerate() {
+        let size = &mut sizes[neuron % channels as usize];
+        *size = size.max(bias.size() * steps);
+    }
     for projection in &synapses.projections {
         let kernel = &projection.kernel;
         let windows = kernel.pool.map_or(1.0, |pool| f64::from(pool.area()));

@@ -14,20 +14,25 @@ use rayon::prelude::*;
 /// # Errors
 /// If the images have another shape, or a layer has no activation without time.
 pub fn float_ann(network: &Network, images: &Images) -> Result<Vec<Vec<f32>>, FunctionalError> {
-    let grid = network.architecture.input.grid();
+    let input = &network.architecture.input;
+    if input.is_absent() {
+        return Err(FunctionalError::NoInput { found: images.grid.neurons() });
+    }
+    let grid = input.grid();
     if images.grid != grid {
         let (wanted, found) = (grid.neurons(), images.grid.neurons());
         return Err(FunctionalError::ImageSize { grid, wanted, found });
     }
-    let logits: Vec<_> = (0..images.len()).into_par_iter().map(|index| forward(network, images.image(index))).collect();
+    let logits: Vec<_> =
+        (0..images.len()).into_par_iter().map(|index| forward(network, input, images.image(index))).collect();
     logits.into_iter().collect()
 }
 
 /// Values of a layer: one row for each position, channels in columns.
 type Values = Array2<f32>;
 
-fn forward(network: &Network, image: &[u8]) -> Result<Vec<f32>, FunctionalError> {
-    let pixels = pixels(&network.architecture.input, image);
+fn forward(network: &Network, input: &Input, image: &[u8]) -> Result<Vec<f32>, FunctionalError> {
+    let pixels = pixels(input, image);
     let mut results: Vec<Values> = vec![];
     for layer in &network.architecture.layers {
         let operand = |name: &String| match name.as_str() {
@@ -50,8 +55,12 @@ fn pixels(input: &Input, image: &[u8]) -> Values {
 fn compute(network: &Network, layer: &Layer, operands: &[&Values]) -> Result<Values, FunctionalError> {
     let tensor = |part: &str| network.tensor(&layer.name, part);
     let channels = |part: &str| Array1::from(tensor(part).to_vec());
-    let first = operands[0];
-    let grid = layer.from.first().map_or(network.architecture.input.grid(), |name| network.grid(name));
+    let own = network.grid(&layer.name);
+    let Some(&first) = operands.first() else {
+        let bias = tensor("bias").to_vec();
+        return Ok(Array2::from_shape_vec((own.positions(), own.channels as usize), bias).unwrap_or_default());
+    };
+    let grid = layer.from.first().map_or(own, |name| network.grid(name));
     Ok(match layer.op {
         Op::Conv { out_channels, kernel, stride, padding, groups, bias } => {
             let window = Window { height: kernel, width: kernel, stride, padding };
@@ -77,6 +86,7 @@ fn compute(network: &Network, layer: &Layer, operands: &[&Values]) -> Result<Val
             first.mapv(|z| ((z / clip * levels + 0.5).floor() / levels).clamp(0.0, 1.0) * clip)
         }
         Op::ClippedRelu => first.mapv(|z| z.clamp(0.0, tensor("up")[0])),
+        Op::Bias { .. } => first.clone(),
         Op::IntegrateFire => return Err(FunctionalError::NoActivation { stage: layer.name.clone() }),
         Op::MaxPool { kernel, stride, padding } => {
             let window = Window { height: kernel, width: kernel, stride, padding };

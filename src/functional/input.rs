@@ -6,11 +6,14 @@ use crate::graph::{Graph, StageKind};
 
 /// What the input stage of `graph` sends in one step, neuron by neuron, for an image of `height · width · channels` bytes.
 ///
+/// A graph that biases alone drive injects nothing, for the image of no bytes.
+///
 /// # Errors
-/// If the graph does not start with its input, or the image has another size.
+/// If the image has another size.
 pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>, FunctionalError> {
     let Some((StageKind::Input(input), grid)) = graph.stages.first().map(|stage| (&stage.kind, stage.grid)) else {
-        return Err(FunctionalError::NoInput);
+        let found = image.len();
+        return if found == 0 { Ok(vec![]) } else { Err(FunctionalError::NoInput { found }) };
     };
     if image.len() != grid.neurons() {
         return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });

@@ -51,9 +51,14 @@ impl Semantics {
 /// Why a network cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionalError {
-    /// The first stage injects nothing.
-    #[error("the graph does not start with an input stage; convert the network again")]
-    NoInput,
+    /// An image for a network that biases alone drive.
+    #[error(
+        "there is an image of {found} bytes, and the network takes none: biases alone drive it; leave the images out"
+    )]
+    NoInput {
+        /// Bytes of the image.
+        found: usize,
+    },
     /// An image of another size.
     #[error(
         "the image has {found} bytes, where the network takes {grid}, which is {wanted}; give images of that shape"

@@ -13,7 +13,8 @@ use std::ops::Range;
 pub(super) struct Population<'g, S, V> {
     region: Region,
     afferents: Vec<Afferent<'g, S>>,
-    bias: &'g [S],
+    /// Of each channel, or of each neuron of the region.
+    bias: Vec<S>,
     firing: Option<Firing<'g, S>>,
     potentials: Vec<V>,
     /// Positive minus negative spikes of each neuron so far.
@@ -82,7 +83,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         };
         Self {
             afferents: synapses.projections.iter().map(afferent).collect(),
-            bias: &synapses.bias[channels.clone()],
+            bias: bias(synapses, stage.grid, &region),
             firing,
             potentials: region.positions.clone().flat_map(row).collect(),
             counts: vec![0; region.neurons()],
@@ -116,7 +117,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     pub fn fire(&mut self, driven: bool, widths: Option<&mut Widths>, emit: Emit<S>) {
         if driven {
             for row in self.potentials.chunks_exact_mut(self.bias.len().max(1)) {
-                add_row(row, V::ONE, self.bias);
+                add_row(row, V::ONE, &self.bias);
             }
             self.restless = true;
         }
@@ -167,6 +168,12 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         }
     }
 
+    /// Calls `each` with the index of every neuron whose potential is not zero.
+    pub fn charged(&self, each: &mut dyn FnMut(usize)) {
+        let charged = self.potentials.iter().enumerate().filter(|(_, potential)| **potential != V::default());
+        charged.for_each(|(local, _)| each(local));
+    }
+
     /// Spike counts; potentials where nothing fires.
     pub fn values(&self) -> Vec<S::Wide> {
         match self.firing {
@@ -174,6 +181,16 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
             None => self.potentials.iter().map(|&potential| potential.into()).collect(),
         }
     }
+}
+
+/// The biases of a region: one for each of its channels, or one for each of its neurons.
+fn bias<S: Arithmetic>(synapses: &Synapses<S>, grid: Grid, region: &Region) -> Vec<S> {
+    if synapses.bias.len() == grid.channels as usize {
+        return synapses.bias[region.channels.start as usize..region.channels.end as usize].to_vec();
+    }
+    let whole = grid.whole();
+    let neurons = (0..region.neurons()).map(|local| region.global(local));
+    neurons.map(|(position, channel)| synapses.bias[whole.local(position, channel)]).collect()
 }
 
 impl<'g, S: Arithmetic> Afferent<'g, S> {

@@ -150,6 +150,16 @@ impl<'g, S: Arithmetic> SliceState<'g, S> {
         }
     }
 
+    /// Calls `each` with the index of every neuron whose potential is not zero, in the order of [`Region::local`];
+    /// stages without potentials have none.
+    pub fn charged(&self, each: &mut dyn FnMut(usize)) {
+        match &self.unit {
+            Unit::Narrow(population) => population.charged(each),
+            Unit::Wide(population) => population.charged(each),
+            Unit::Input { .. } | Unit::MaxPool(_) | Unit::Scores(_) | Unit::Softmax(_) | Unit::Context(_) => {}
+        }
+    }
+
     /// What the region holds, in the order of [`Region::local`]: spike counts of neurons, maxima, scores, probabilities,
     /// context, potentials of a readout, and for the input all that it has injected.
     #[must_use]

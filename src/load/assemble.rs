@@ -19,7 +19,13 @@ pub fn assemble(architecture: Architecture, mut tensors: BTreeMap<String, Tensor
     let mut taken = BTreeMap::new();
     let mut missing = vec![];
     for (layer, operands) in architecture.layers.iter().zip(&shapes.operands) {
-        for (part, shape) in operands.first().map_or(vec![], |first| tensors_of(&layer.op, *first)) {
+        let own = if let Op::Bias { height, width, channels } = layer.op {
+            Some(Grid { height, width, channels })
+        } else {
+            None
+        };
+        let input = operands.first().copied().or(own);
+        for (part, shape) in input.map_or(vec![], |input| tensors_of(&layer.op, input)) {
             let name = format!("{}.{part}", layer.name);
             match tensors.remove(&name) {
                 None => missing.push((name, shape)),
@@ -51,8 +57,14 @@ pub fn layer_list_faults(architecture: &Architecture) -> Vec<(Option<usize>, Fau
 }
 
 fn input_faults(architecture: &Architecture) -> Vec<Fault> {
-    let input = &architecture.input;
     let mut faults = vec![];
+    if architecture.layers.is_empty() {
+        faults.push(Fault::new("there are no layers", "list at least the one that gives the logits"));
+    }
+    let input = &architecture.input;
+    if input.is_absent() {
+        return faults;
+    }
     if size(input.grid()).is_none() {
         faults.push(Fault::new(
             format!("the image has shape {}", input.grid()),
@@ -70,9 +82,6 @@ fn input_faults(architecture: &Architecture) -> Vec<Fault> {
                 .push(Fault::new(format!("{key} holds {value}"), "give the values that the network was trained with"));
         }
     }
-    if architecture.layers.is_empty() {
-        faults.push(Fault::new("there are no layers", "list at least the one that gives the logits"));
-    }
     faults
 }
 
@@ -89,7 +98,8 @@ struct Shapes {
 fn shapes(architecture: &Architecture) -> (Shapes, Vec<(Option<usize>, Fault)>) {
     let all: BTreeSet<&str> = architecture.layers.iter().map(|layer| layer.name.as_str()).collect();
     let mut faults: Vec<_> = input_faults(architecture).into_iter().map(|fault| (None, fault)).collect();
-    let mut known = BTreeMap::from([(INPUT, size(architecture.input.grid()))]);
+    let image = Some(&architecture.input).filter(|input| !input.is_absent());
+    let mut known: BTreeMap<&str, Option<Grid>> = image.map(|input| (INPUT, size(input.grid()))).into_iter().collect();
     let mut shapes = Shapes { grids: vec![], operands: vec![], unknown: BTreeSet::new() };
     for (at, layer) in architecture.layers.iter().enumerate() {
         faults.extend(layer_faults(layer, &known, &all).into_iter().map(|fault| (Some(at), fault)));
@@ -135,7 +145,7 @@ fn layer_faults(layer: &Layer, known: &BTreeMap<&str, Option<Grid>>, all: &BTree
         Op::Qcfs { levels } if !(1..=1 << 16).contains(&levels) => Some(("levels", levels.to_string())),
         Op::Conv { .. } | Op::Linear { .. } | Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu => None,
         Op::IntegrateFire | Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add | Op::Attention { .. } => None,
-        Op::Mean | Op::Flatten => None,
+        Op::Mean | Op::Flatten | Op::Bias { .. } => None,
     };
     faults.extend(constant.map(|(key, value)| {
         Fault::new(format!("layer `{name}` has {key} {value}"), "give the one that the network was trained with")
@@ -158,6 +168,7 @@ fn shape(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
         }
         Op::Conv { .. } | Op::Linear { .. } | Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu => 0,
         Op::IntegrateFire | Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add | Op::Mean | Op::Flatten => 0,
+        Op::Bias { .. } => 0,
     };
     if size(grid).is_none() || scores > MAX_VALUES {
         return Err(format!("gives {grid}, where a layer may have from 1 to {MAX_VALUES} values (or scores)"));
@@ -170,6 +181,8 @@ fn reshaped(tensor: Tensor, shape: &[usize], op: &Op) -> Result<Tensor, Vec<usiz
     let scalar = tensor.values.len() == 1 && tensor.shape.len() <= 1;
     if tensor.shape == shape {
         Ok(tensor)
+    } else if matches!(op, Op::Bias { .. }) && tensor.shape == [shape.iter().product::<usize>()] {
+        Ok(Tensor { shape: shape.to_vec(), values: tensor.values })
     } else if scalar && (shape == [1] || *op == Op::IntegrateFire) {
         Ok(Tensor { shape: shape.to_vec(), values: vec![tensor.values[0]; shape[0]] })
     } else {

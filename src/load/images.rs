@@ -18,6 +18,11 @@ const LISTED: usize = 8;
 /// If a file is missing, has the wrong length or the wrong image size, or a label is not below `classes`.
 pub fn images(path: &Path, input: &Input, classes: usize, limit: Option<usize>) -> Result<Images, LoadError> {
     let mut source = Source::open(path)?;
+    if input.is_absent() {
+        return Err(
+            source.fault("holds images, and the network takes none", "leave the images out: biases alone drive it")
+        );
+    }
     let head = source.bytes(0, source.length.min(IDX_IMAGES_HEADER))?;
     let limit = limit.map_or(u64::MAX, |limit| limit as u64);
     if limit == 0 || source.length == 0 {

@@ -11,6 +11,8 @@ mod images;
 mod keys;
 mod mapping;
 mod network;
+mod npz;
+mod origins;
 mod outline;
 mod presets;
 mod reader;

@@ -3,14 +3,17 @@
 use super::assemble::{assemble, layer_list_faults};
 use super::fault::{Fault, LoadError};
 use super::file::Source;
+use super::npz;
+use super::origins::{self, Origins};
 use super::outline::Outline;
 use super::reference::Transformer;
 use super::tensors::TensorFile;
-use crate::network::{Architecture, BUNDLE_KEY, Network, Tensor};
+use crate::network::{Architecture, BUNDLE_KEY, Input, Layer, Network, Tensor};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Reads a trained network from a `.safetensors` file.
+/// Reads a trained network from a `.safetensors` file, or from a NumPy archive (`.npz`) with an architecture file.
 ///
 /// Its layer list is that of `architecture` where one is given, else the one in the header of a bundle, else the
 /// reference transformer whose names the tensors bear.
@@ -18,9 +21,17 @@ use std::path::Path;
 /// # Errors
 /// All faults of layers, shapes and values together; or the one that keeps the file from being read at all.
 pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, LoadError> {
+    let described = architecture.map(described).transpose()?;
+    if path.extension().is_some_and(|extension| extension == "npz") {
+        return foreign(path, described);
+    }
     let mut file = TensorFile::open(path)?;
-    let described = match (architecture, file.metadata.get(BUNDLE_KEY)) {
-        (Some(path), _) => Some(self::architecture(path)?),
+    let (described, origins) = match described {
+        Some((layers, origins)) => (Some(layers), origins),
+        None => (None, Origins::new()),
+    };
+    let described = match (described, file.metadata.get(BUNDLE_KEY)) {
+        (Some(layers), _) => Some(layers),
         (None, Some(text)) => Some(super::ron_text(text).map_err(|fault| {
             let what = format!("the layer list in its header (`{BUNDLE_KEY}`) does not parse: {}", fault.what);
             Fault::new(what, "import the network again").of(file.name())
@@ -29,6 +40,7 @@ pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, Load
     };
     let tensors = file.floats(|name| !is_ignored(name))?;
     let name = file.name().to_string();
+    let tensors = origins::taken(&origins, tensors).map_err(|faults| LoadError { file: name.clone(), faults })?;
     let layers = match described {
         Some(layers) => layers,
         None => infer(path, &tensors).map_err(|fault| fault.of(&name))?,
@@ -41,29 +53,59 @@ pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, Load
 /// # Errors
 /// Where the text stops making sense; or all faults of the layers and their shapes. Each with line and column.
 pub fn architecture(path: &Path) -> Result<Architecture, LoadError> {
+    described(path).map(|(layers, _)| layers)
+}
+
+/// A network from a NumPy archive.
+fn foreign(path: &Path, described: Option<(Architecture, Origins)>) -> Result<Network, LoadError> {
+    let file = path.display().to_string();
+    let Some((layers, origins)) = described else {
+        let what = "is a NumPy archive, which says nothing of layers";
+        return Err(Fault::new(what, "give an architecture file that lists them (--arch)").of(&file));
+    };
+    let tensors = npz::npz(path)?;
+    let tensors = origins::taken(&origins, tensors).map_err(|faults| LoadError { file: file.clone(), faults })?;
+    assemble(layers, tensors).map_err(|faults| LoadError { file, faults })
+}
+
+/// An architecture file: the layers, and where their tensors stand in a foreign checkpoint.
+fn described(path: &Path) -> Result<(Architecture, Origins), LoadError> {
     let source = Source::open(path)?;
     let file = source.name.clone();
     let text = source.text()?;
-    let layers = parse(&text).map_err(|faults| LoadError { file: file.clone(), faults })?;
+    let (layers, origins) = parse(&text).map_err(|faults| LoadError { file: file.clone(), faults })?;
     let outline = Outline::new(&text);
     let place = |at: usize| outline.get(&format!("layers.{at}")).map(|entry| outline.place(entry.start));
     let faults = layer_list_faults(&layers);
     let faults: Vec<Fault> =
         faults.into_iter().map(|(at, fault)| Fault { place: at.and_then(place), ..fault }).collect();
-    if faults.is_empty() { Ok(layers) } else { Err(LoadError { file, faults }) }
+    if faults.is_empty() { Ok((layers, origins)) } else { Err(LoadError { file, faults }) }
+}
+
+/// What an architecture file holds; the fields of [`Architecture`], and origins.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    name: String,
+    #[serde(default)]
+    input: Input,
+    layers: Vec<Layer>,
+    #[serde(default)]
+    tensors: Origins,
 }
 
 /// Parses the text of an architecture file.
-fn parse(text: &str) -> Result<Architecture, Vec<Fault>> {
+fn parse(text: &str) -> Result<(Architecture, Origins), Vec<Fault>> {
     if !is_short_form(text) {
-        return super::ron_text(text).map_err(|fault| vec![fault]);
+        let Described { name, input, layers, tensors } = super::ron_text(text).map_err(|fault| vec![fault])?;
+        return Ok((Architecture { name, input, layers }, tensors));
     }
     let transformer: Transformer = super::ron_text(text).map_err(|fault| vec![fault])?;
     let outline = Outline::new(text);
     let place = |key| outline.get(key).map(|entry| outline.place(entry.start));
     let faults = transformer.faults().into_iter().map(|(key, fault)| Fault { place: place(key), ..fault });
     let faults: Vec<Fault> = faults.collect();
-    if faults.is_empty() { Ok(transformer.layers()) } else { Err(faults) }
+    if faults.is_empty() { Ok((transformer.layers(), Origins::new())) } else { Err(faults) }
 }
 
 /// Whether the first word that is not a comment is `Transformer`.

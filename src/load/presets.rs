@@ -1,8 +1,11 @@
 //! Hardware descriptions that are built in, so that a chip can be named without a path.
 
 /// Name and text of each.
-pub const PRESETS: [(&str, &str); 2] =
-    [("mesh28", include_str!("../../hwmodels/mesh28.ron")), ("loihi", include_str!("../../hwmodels/loihi.ron"))];
+pub const PRESETS: [(&str, &str); 3] = [
+    ("mesh28", include_str!("../../hwmodels/mesh28.ron")),
+    ("loihi", include_str!("../../hwmodels/loihi.ron")),
+    ("loihi-sanafe", include_str!("../../hwmodels/loihi-sanafe.ron")),
+];
 
 /// The text of a built-in hardware description.
 #[must_use]

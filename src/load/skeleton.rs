@@ -1,6 +1,6 @@
 //! Whether a graph that was read from a file is one: everything that later steps take for granted.
 
-use crate::graph::{Graph, Kernel, Projection, StageKind, Synapses};
+use crate::graph::{Graph, Kernel, NeuronRule, Projection, StageKind, Synapses};
 use crate::units::{Grid, StageId, Window};
 use std::collections::BTreeSet;
 
@@ -22,11 +22,17 @@ pub fn graph_faults(graph: &Graph<i32>) -> Vec<String> {
         if stage.name.is_empty() || !names.insert(&stage.name) {
             fault("has no name of its own");
         }
-        if matches!(stage.kind, StageKind::Input(_)) != (at == 0) {
-            fault("is an input in the wrong place, or none in the first");
+        if matches!(stage.kind, StageKind::Input(_)) && at != 0 {
+            fault("is an input in the wrong place");
         }
-        if matches!(stage.kind, StageKind::Readout { .. }) != (at == last) {
-            fault("is a readout in the wrong place, or none in the last");
+        if at == 0 && !matches!(stage.kind, StageKind::Input(_)) && !driven_by_biases(&stage.kind) {
+            fault("comes first and is neither an input nor driven by biases alone");
+        }
+        if matches!(stage.kind, StageKind::Readout { .. }) && at != last {
+            fault("is a readout in the wrong place");
+        }
+        if at == last && !matches!(stage.kind, StageKind::Readout { .. }) && !answers(&stage.kind) {
+            fault("comes last and is neither a readout nor plain neurons");
         }
         if values(stage.grid).is_none() {
             fault(&format!("has shape {}", stage.grid));
@@ -39,6 +45,16 @@ pub fn graph_faults(graph: &Graph<i32>) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Neurons that read nothing.
+fn driven_by_biases(kind: &StageKind<i32>) -> bool {
+    matches!(kind, StageKind::Neurons(neurons) if neurons.synapses.projections.is_empty())
+}
+
+/// Neurons whose spike counts are an answer.
+fn answers(kind: &StageKind<i32>) -> bool {
+    matches!(kind, StageKind::Neurons(neurons) if neurons.rule == NeuronRule::Plain)
 }
 
 /// Whether a stage that this one reads has a shape that cannot be worked with.
@@ -105,8 +121,13 @@ fn empty_or(length: usize, grid: Grid) -> bool {
     length == 0 || length == grid.channels as usize
 }
 
+/// Whether biases are given by channel or by neuron, or were left out.
+fn empty_or_biases(length: usize, grid: Grid) -> bool {
+    empty_or(length, grid) || length as u64 == values(grid).unwrap_or(0)
+}
+
 fn synapses(graph: &Graph<i32>, target: Grid, synapses: &Synapses<i32>) -> Result<(), &'static str> {
-    check(empty_or(synapses.bias.len(), target), "has a bias of the wrong length")?;
+    check(empty_or_biases(synapses.bias.len(), target), "has a bias of the wrong length")?;
     synapses.projections.iter().try_for_each(|projection| self::projection(graph, target, projection))
 }
 

@@ -18,12 +18,9 @@ pub fn network_listing(network: &Network) -> String {
         let values: usize = values.map(|(_, tensor)| tensor.values.len()).sum();
         [layer.name.clone(), format!("{:?}", layer.op), layer.from.join(" + "), grid.to_string(), whole(values as u64)]
     });
-    format!(
-        "{}, input {}\n{}",
-        network.architecture.name,
-        network.architecture.input.grid(),
-        table(["layer", "op", "from", "shape", "values"], 4, rows)
-    )
+    let input = &network.architecture.input;
+    let input = if input.is_absent() { "no input".to_string() } else { format!("input {}", input.grid()) };
+    format!("{}, {}\n{}", network.architecture.name, input, table(["layer", "op", "from", "shape", "values"], 4, rows))
 }
 
 /// Stage by stage: what it reads with which gain, its thresholds and how wide it can become.

@@ -25,14 +25,17 @@ fn compiled(graph: &Graph<i32>, topology: &Topology, strategy: Strategy) -> Prog
 
 fn mapping_of(graph: &Graph<i32>, topology: &Topology, program: &Program) -> spikemesh::program::Mapping {
     let units = topology.units();
-    let line = |slice: &spikemesh::program::Slice| spikemesh::program::Placement {
+    let regions = |slice: &'_ spikemesh::program::Slice| slice.region.regions().to_vec();
+    let pairs =
+        program.slices.iter().rev().flat_map(|slice| regions(slice).into_iter().map(move |region| (slice, region)));
+    let line = |(slice, region): (&spikemesh::program::Slice, Region)| spikemesh::program::Placement {
         stage: graph.stage(slice.stage).name.clone(),
-        positions: (slice.region.positions.start, slice.region.positions.end),
-        channels: (slice.region.channels.start, slice.region.channels.end),
+        positions: (region.positions.start, region.positions.end),
+        channels: (region.channels.start, region.channels.end),
         tile: topology.mesh.place(units[slice.unit.index()].tile),
         unit: units[slice.unit.index()].port,
     };
-    let slices = program.slices.iter().rev().map(line).collect();
+    let slices = pairs.map(line).collect();
     spikemesh::program::Mapping { network: graph.name.clone(), chip: "chip".to_string(), slices }
 }
 
@@ -104,7 +107,9 @@ fn check_needs(graph: &Graph<i32>, topology: &Topology, program: &Program) {
             let reach = Reach::new(graph, source, slice.stage);
             let grid = graph.stage(source).grid;
             for position in grid.whole().positions {
-                let operations = |channel| reach.operations(position, channel, &slice.region);
+                let regions = slice.region.regions();
+                let operations =
+                    |channel| regions.iter().map(|region| reach.operations(position, channel, region)).sum::<u64>();
                 let heard = grid.whole().channels.filter(|&channel| operations(channel) > 0).count() as u64;
                 positions += u64::from(heard > 0);
                 neurons += heard;

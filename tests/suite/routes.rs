@@ -35,7 +35,9 @@ fn check_reach(graph: &Graph<i32>, program: &Program) {
             let (position, channel) = source.region.global(local);
             let changes = |slice: &SliceId| {
                 let target = &program.slices[slice.index()];
-                readers.get(&target.stage).is_some_and(|reach| reach.operations(position, channel, &target.region) > 0)
+                let mut regions = target.region.regions().iter();
+                let reach = readers.get(&target.stage);
+                reach.is_some_and(|reach| regions.any(|region| reach.operations(position, channel, region) > 0))
             };
             let slices = (0..program.slices.len()).map(SliceId::at);
             let wanted: Vec<SliceId> = slices.filter(changes).collect();
