@@ -15,8 +15,8 @@
 //! once a step. The passages of a packet through the network are counted with the slice that built it.
 //!
 //! A unit takes packets one after the other through two stages of a pipeline: while the work of one spike is done, the next
-//! one is looked up, unless the core's `lookup` is serial. Firing begins when the last operation is done; packets are built one at a time, each as soon as the last
-//! of its spikes has been found.
+//! one is looked up, unless the `lookup` of the core is serial. Firing begins when the last operation is done; packets are
+//! built one at a time, each as soon as the last of its spikes has been found.
 
 use crate::action::{Action, Counts};
 use crate::graph::{Stage, StageKind};

@@ -8,6 +8,7 @@ mod chips;
 mod command_line;
 mod damaged_files;
 mod documented_networks;
+mod dvs_gesture;
 mod engine;
 mod exactness;
 mod files_written_and_read;

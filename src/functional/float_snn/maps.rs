@@ -53,7 +53,8 @@ impl<'n> Affine<'n> {
                 bias_first: true,
                 ..weights(1, Window::ONE, out_features)
             }),
-            Op::BatchNorm { .. }
+            Op::Bias { .. }
+            | Op::BatchNorm { .. }
             | Op::Qcfs { .. }
             | Op::ClippedRelu
             | Op::IntegrateFire

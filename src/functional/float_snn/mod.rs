@@ -40,6 +40,8 @@ struct Prepared<'n> {
 /// What a layer does in a step.
 #[derive(Debug)]
 enum Map<'n> {
+    /// A constant current into every neuron.
+    Current(&'n [f32]),
     Affine(Affine<'n>),
     Normalise(Normalisation<'n>),
     Mean(Windows),
@@ -141,7 +143,7 @@ impl<'n> FloatSnn<'n> {
     /// What a layer remembers, at rest.
     fn state(&self, layer: &Layer) -> State<'n> {
         let operands: Vec<Grid> = layer.from.iter().map(|name| self.network.grid(name)).collect();
-        let neurons = operands[0].neurons();
+        let neurons = operands.first().map_or(0, |grid| grid.neurons());
         match layer.op {
             Op::Qcfs { .. } | Op::ClippedRelu => {
                 State::Neurons(Neurons::signed(self.network.tensor(&layer.name, "up")[0], neurons))
@@ -154,7 +156,8 @@ impl<'n> FloatSnn<'n> {
             Op::Attention { heads, scale, axis } => {
                 State::Heads(Heads::new(heads, scale, axis, [operands[0], operands[1], operands[2]]))
             }
-            Op::Conv { .. }
+            Op::Bias { .. }
+            | Op::Conv { .. }
             | Op::Linear { .. }
             | Op::BatchNorm { .. }
             | Op::AvgPool { .. }
@@ -169,6 +172,7 @@ impl<'n> Prepared<'n> {
     fn new(network: &'n Network, layer: &Layer) -> Self {
         let grid = network.grid(layer.from.first().map_or(INPUT, String::as_str));
         let map = match layer.op {
+            Op::Bias { .. } => Map::Current(network.tensor(&layer.name, "bias")),
             Op::Conv { .. } | Op::Linear { .. } => Affine::new(network, layer, grid).map_or(Map::Stateful, Map::Affine),
             Op::BatchNorm { epsilon } => Map::Normalise(Normalisation::new(network, layer, epsilon)),
             Op::AvgPool { kernel, stride, padding } => {
@@ -188,6 +192,9 @@ impl<'n> Prepared<'n> {
 impl Map<'_> {
     /// `biased`: whether biases flow in this step.
     fn apply(&self, operands: &[&Values], biased: bool) -> Values {
+        if let Self::Current(values) = self {
+            return if biased { values.to_vec() } else { vec![0.0; values.len()] };
+        }
         let first = operands[0];
         match self {
             Self::Affine(map) => map.apply(first, biased),
@@ -200,7 +207,7 @@ impl Map<'_> {
             Self::Flatten(channels) => {
                 (0..*channels).flat_map(|channel| first[channel..].iter().step_by(*channels).copied()).collect()
             }
-            Self::Stateful => first.clone(),
+            Self::Current(_) | Self::Stateful => first.clone(),
         }
     }
 }
