@@ -149,7 +149,7 @@ impl Seat<'_> {
 
     /// Cycles from the firing until the last value has been looked at, at least.
     fn firing(&self, drive: bool, fired: u64) -> Cycle {
-        let all = self.region.neurons() as u64;
+        let all = self.part.neurons() as u64;
         match self.role {
             Role::Port | Role::MaxPool => 0,
             Role::Attention => Scan::through(0, all, &self.pace).end,
@@ -159,7 +159,8 @@ impl Seat<'_> {
             }
             Role::Core(soma) => {
                 let looked = if drive || soma == Soma::Sweep { all } else { fired };
-                Scan::through(0, looked, &self.pace).end
+                let updated = if drive { all } else { fired };
+                Scan::through(0, looked, &self.pace).end + self.pace.extra(updated, fired)
             }
         }
     }

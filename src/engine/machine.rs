@@ -125,8 +125,8 @@ impl<'a> Machine<'a> {
 
     /// The route of each spike of a slice.
     pub(super) fn route_of(&self, slice: usize) -> impl Fn(&Spike) -> RouteId {
-        let (region, routes) = (self.seats[slice].region, &self.program.route_of[slice]);
-        move |spike| routes[region.local(spike.position, spike.channel)]
+        let (part, routes) = (self.seats[slice].part, &self.program.route_of[slice]);
+        move |spike| routes[part.local(spike.position, spike.channel)]
     }
 }
 
