@@ -52,6 +52,7 @@ pub mod compile;
 pub mod constants;
 pub mod convert;
 pub mod engine;
+pub mod events;
 pub mod explore;
 pub mod functional;
 pub mod graph;

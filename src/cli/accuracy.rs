@@ -53,7 +53,9 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
     }
     let network = args.network.source.load()?;
     let images = args.images.load(&network)?;
+    let wheel = progress.wheel("float network");
     let ann = functional::float_ann(&network, &images)?;
+    drop(wheel);
     let ann_score = account::score(&ann, &images.labels);
     let rows = match args.weights {
         WeightsName::Float if args.network.precision.precision() != Precision::default() => {
@@ -87,7 +89,7 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
         rows,
     };
     if let Some(folder) = &args.out {
-        report::write_accuracy(folder, &table)?;
+        report::write_accuracy_json(folder, &table)?;
         super::report::remake(folder)?;
     }
     if args.json {

@@ -2,7 +2,7 @@
 
 use super::args::{ImageArgs, NetworkArgs, SemanticsName, time_steps};
 use super::meter::Progress;
-use super::{Failure, say};
+use super::{Failure, colour, say};
 use crate::account::{self, Comparison};
 use crate::functional::{self, Options, Outcome, Semantics, Settle, Spiking};
 use crate::graph::Graph;
@@ -66,11 +66,14 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
         Ok::<_, functional::FunctionalError>(compared(&graph, image, &options)?.1)
     })?;
     bar.finish_and_clear();
+    let wheel = progress.wheel("float network");
     let agreement = agreement(&network, &graph, &images, &options, name, &comparisons)?;
+    drop(wheel);
     if args.json {
         say(&serde_json::to_string(&agreement)?)?;
     } else {
-        say(&format!("{}\n{}", report::agreement_table(&agreement), report::agreement_verdict(&agreement)))?;
+        let verdict = colour::on_stdout(&report::agreement_verdict(&agreement), colour::verdict(agreement.all_equal));
+        say(&format!("{}\n{}", report::agreement_table(&agreement), verdict))?;
     }
     if args.semantics == SemanticsName::Exact && !agreement.all_equal { Err(Failure::Result) } else { Ok(()) }
 }

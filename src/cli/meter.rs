@@ -7,12 +7,31 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     quiet: bool,
+    verbose: bool,
 }
 
 impl Progress {
     /// Progress on standard error, or none.
-    pub fn new(quiet: bool) -> Self {
-        Self { quiet }
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        Self { quiet, verbose }
+    }
+
+    /// Says what is done, where that was asked for.
+    pub fn note(self, what: impl FnOnce() -> String) {
+        if self.verbose {
+            eprintln!("{}", what());
+        }
+    }
+
+    /// Something that turns as long as work of unknown length goes on.
+    pub fn wheel(self, title: &'static str) -> Wheel {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(title);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        Wheel(bar)
     }
 
     /// A bar with rate and time left for `count` pieces of work; nothing where standard error is no terminal.
@@ -29,6 +48,15 @@ impl Progress {
             bar.set_style(style);
         }
         bar.with_message(title)
+    }
+}
+
+/// A turning wheel, gone when it is dropped.
+pub struct Wheel(ProgressBar);
+
+impl Drop for Wheel {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

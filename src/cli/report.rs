@@ -2,7 +2,7 @@
 
 use super::{Failure, say};
 use crate::load;
-use crate::report::{self, Results};
+use crate::report::{self, Findings};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct ReportArgs {
 }
 
 pub fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let results: Result<Vec<Results>, Failure> = args.folders.iter().map(|folder| results(folder)).collect();
+    let results: Result<Vec<Findings>, Failure> = args.folders.iter().map(|folder| results(folder)).collect();
     let page = if args.folders.len() > 1 { "comparison.html" } else { "report.html" };
     let page = args.output.clone().unwrap_or_else(|| args.folders[0].join(page));
     report::write_report(&page, &results?)?;
@@ -30,7 +30,7 @@ pub fn remake(folder: &Path) -> Result<(), Failure> {
 }
 
 /// What lies in a folder.
-fn results(folder: &Path) -> Result<Results, Failure> {
+fn results(folder: &Path) -> Result<Findings, Failure> {
     let there = |name: &str| Some(folder.join(name)).filter(|file| file.exists());
     let run = there("summary.json").map(|file| load::summary(&file)).transpose()?;
     let accuracy = there("accuracy.json").map(|file| load::accuracy(&file)).transpose()?;
@@ -42,5 +42,5 @@ fn results(folder: &Path) -> Result<Results, Failure> {
     }
     let label =
         folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Ok(Results { label, run, accuracy })
+    Ok(Findings { label, run, accuracy })
 }

@@ -2,7 +2,7 @@
 
 use super::args::{ChipArgs, ImageArgs, NetworkArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, time_steps};
 use super::meter::{Clock, Progress, peak_memory_mib};
-use super::{Failure, check, say};
+use super::{Failure, check, colour, say};
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
 use crate::compile::{self, Strategy};
@@ -72,6 +72,9 @@ pub struct DemoArgs {
     /// Let the chip hold the potentials and fire itself, instead of replaying the functional run
     #[arg(long)]
     live: bool,
+    /// Write the embedded network and its pictures to this folder, as `net.safetensors` and `images.bin`, to try other commands
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -121,12 +124,12 @@ pub fn place(
 }
 
 /// What one image gave.
-struct ImageRun {
-    activity: Activity,
-    widths: Vec<Widths>,
-    comparison: Option<Comparison>,
+pub struct ImageRun {
+    pub activity: Activity,
+    pub widths: Vec<Widths>,
+    pub comparison: Option<Comparison>,
     /// Whether every spike of the chip was that of the functional run; absent in replay.
-    live_equal: Option<bool>,
+    pub live_equal: Option<bool>,
 }
 
 pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
@@ -135,6 +138,9 @@ pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
     let images = sample::images(sample::SEED, args.count as usize);
     let placed =
         place(&graph, &convert::fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
+    if let Some(folder) = &args.save {
+        report::write_sample(folder, &network, &images)?;
+    }
     if !args.output.json {
         say(
             "The embedded network has seeded weights, not trained ones: its answers mean nothing, its spikes, cycles and energy are real.\n",
@@ -160,6 +166,11 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
             let placed = place(&graph, &convert::fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
+            let Placed { hardware, program } = &placed;
+            progress.note(|| {
+                let (stages, slices, routes) = (graph.stages.len(), program.slices.len(), program.routes.len());
+                format!("{}: {stages} stages; {slices} slices on {}, {routes} routes", graph.name, hardware.name)
+            });
             let time_steps = args.time_steps.unwrap_or(4);
             match (images, network.architecture.input.is_absent()) {
                 (None, true) => by_biases(&graph, &placed, time_steps, args.live)?,
@@ -207,7 +218,10 @@ fn simulate(
     let (runs, seconds) = (runs?, clock.seconds());
     bar.finish_and_clear();
     let comparisons: Vec<Comparison> = runs.iter().filter_map(|run| run.comparison.clone()).collect();
+    let wheel = progress.wheel("float network");
     let agreement = check::agreement(network, graph, images, &options, "exact", &comparisons)?;
+    drop(wheel);
+    progress.note(|| format!("{} images on {} in {seconds:.2} s", images.len(), placed.hardware.name));
     let drive = if live { "live" } else { "replay" };
     Ok(summarise(graph, placed, time_steps, drive, &runs, Some(agreement), seconds))
 }
@@ -288,7 +302,7 @@ fn replay(trace: &Trace, placed: &Placed, count: Option<u32>, progress: &Progres
     Ok(summarise(&trace.skeleton, placed, trace.time_steps, "replay", &runs, None, seconds))
 }
 
-fn summarise(
+pub fn summarise(
     graph: &Graph<i32>,
     placed: &Placed,
     time_steps: u32,
@@ -316,6 +330,8 @@ fn summarise(
 
 /// Prints the summary, writes its files, and says whether the result is as it should be.
 fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
+    let equal = summary.agreement.as_ref().is_none_or(|agreement| agreement.all_equal);
+    let held = summary.layers.iter().all(|layer| layer.overflows == 0);
     if let Some(folder) = &output.out {
         report::write_summary(folder, summary)?;
         super::report::remake(folder)?;
@@ -327,13 +343,11 @@ fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
             "{}\n{}\n{}",
             report::run_table(summary),
             report::component_table(summary),
-            report::run_verdict(summary)
+            colour::on_stdout(&report::run_verdict(summary), if held { colour::PLAIN } else { colour::BAD })
         ))?;
         if let Some(agreement) = &summary.agreement {
-            say(&report::agreement_verdict(agreement))?;
+            say(&colour::on_stdout(&report::agreement_verdict(agreement), colour::verdict(agreement.all_equal)))?;
         }
     }
-    let equal = summary.agreement.as_ref().is_none_or(|agreement| agreement.all_equal);
-    let held = summary.layers.iter().all(|layer| layer.overflows == 0);
     if equal && held && summary.live_equal != Some(false) { Ok(()) } else { Err(Failure::Result) }
 }

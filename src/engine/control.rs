@@ -12,6 +12,7 @@ use super::fault::{Culprit, EngineError, Stall};
 use super::machine::Directed;
 use super::mesh::Packet;
 use super::packets::Kind;
+use super::recorder::Recorder;
 use super::run::Run;
 use super::state::SliceState;
 use crate::action::Action;
@@ -54,7 +55,7 @@ impl SliceState {
     }
 }
 
-impl<D: Spikes> Run<'_, D> {
+impl<D: Spikes, R: Recorder> Run<'_, D, R> {
     /// Everybody who can fires the first step.
     pub fn begin(&mut self) {
         for slice in 0..self.slices.len() {

@@ -4,6 +4,7 @@ use super::drive::Spikes;
 use super::machine::Machine;
 use super::mesh::{Packet, Passage};
 use super::packets::{self, Kind, Spike};
+use super::recorder::Recorder;
 use super::run::Run;
 use super::state::Outgoing;
 use super::units::{Role, Scan};
@@ -12,7 +13,7 @@ use crate::hardware::{Soma, Updates};
 use crate::units::{Cycle, RouteId, SliceId};
 use std::cmp::Reverse;
 
-impl<D: Spikes> Run<'_, D> {
+impl<D: Spikes, R: Recorder> Run<'_, D, R> {
     /// A slice fires its step, from `start` on: all that it will hand over is put into its outbox with its cycles.
     pub fn fire(&mut self, slice: usize, start: Cycle) {
         let (seat, step) = (self.seat(slice), self.slices[slice].step);
@@ -35,6 +36,7 @@ impl<D: Spikes> Run<'_, D> {
         if !self.is_barrier() {
             end = self.announce(slice, end, &sent);
         }
+        self.recorder.fires(SliceId::at(slice), step, fired.len() as u64, start..end);
         let state = &mut self.slices[slice];
         state.outbox.push_back((end, Outgoing::End));
         state.work(start, end);

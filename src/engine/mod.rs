@@ -24,6 +24,7 @@ mod machine;
 mod marks;
 pub mod mesh;
 mod packets;
+mod recorder;
 mod run;
 mod state;
 mod units;
@@ -32,8 +33,10 @@ pub use control::schedule;
 pub use fault::{Culprit, EngineError, Stall};
 pub use forecast::Forecast;
 pub use machine::Machine;
+pub use recorder::{Log, Recorder};
 
 use drive::{Live, Replay};
+use recorder::Silent;
 use run::Run;
 
 use crate::activity::Activity;
@@ -98,8 +101,21 @@ impl Machine<'_> {
     /// # Errors
     /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
     pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
+        self.watched(trace, time_steps, &mut Silent)
+    }
+
+    /// The same, with somebody who watches; that changes nothing.
+    ///
+    /// # Errors
+    /// As [`Machine::replay`].
+    pub fn watched<R: Recorder>(
+        &self,
+        trace: &ImageTrace,
+        time_steps: u32,
+        recorder: &mut R,
+    ) -> Result<Outcome, EngineError> {
         let drive = Replay::new(self, trace)?;
-        let (activity, _) = Run::new(self, drive, time_steps, trace.steps).finish()?;
+        let (activity, _) = Run::new(self, drive, recorder, time_steps, trace.steps).finish()?;
         Ok(Outcome { activity, trace: None })
     }
 
@@ -110,7 +126,7 @@ impl Machine<'_> {
     /// [`EngineError::Misfit`] if image or weights are missing, [`EngineError::Stall`] at a standstill.
     pub fn live(&self, image: &[u8], time_steps: u32, steps: u32) -> Result<Outcome, EngineError> {
         let drive = Live::new(self, image, time_steps, steps)?;
-        let (activity, drive) = Run::new(self, drive, time_steps, steps).finish()?;
+        let (activity, drive) = Run::new(self, drive, &mut Silent, time_steps, steps).finish()?;
         Ok(Outcome { activity, trace: Some(drive.into_trace()) })
     }
 }

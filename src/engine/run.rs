@@ -5,6 +5,7 @@ use super::fire::marked;
 use super::machine::Seat;
 use super::mesh::{Delivery, Mesh, Packet};
 use super::packets::{Kind, Parcel, Parcels, Spike};
+use super::recorder::Recorder;
 use super::state::{Outgoing, SliceState};
 use super::units::Role;
 use super::{EngineError, Machine, control, packets};
@@ -19,9 +20,10 @@ use std::collections::BinaryHeap;
 const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
 
 /// One image on its way through a machine.
-pub(super) struct Run<'m, D> {
+pub(super) struct Run<'m, D, R> {
     pub machine: &'m Machine<'m>,
     pub drive: D,
+    pub recorder: &'m mut R,
     pub mesh: Mesh<'m>,
     pub slices: Vec<SliceState>,
     pub parcels: Parcels,
@@ -38,11 +40,12 @@ pub(super) struct Run<'m, D> {
     pub fired: Vec<Spike>,
 }
 
-impl<'m, D: Spikes> Run<'m, D> {
-    pub fn new(machine: &'m Machine<'m>, drive: D, time_steps: u32, steps: u32) -> Self {
+impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
+    pub fn new(machine: &'m Machine<'m>, drive: D, recorder: &'m mut R, time_steps: u32, steps: u32) -> Self {
         Self {
             machine,
             drive,
+            recorder,
             mesh: Mesh::new(&machine.wiring, machine.order),
             slices: machine.seats.iter().map(SliceState::new).collect(),
             parcels: Parcels::default(),
@@ -69,6 +72,7 @@ impl<'m, D: Spikes> Run<'m, D> {
                 self.hand_over(now);
             }
             self.mesh.launch(now);
+            self.recorder.ends(now, &self.mesh);
             let calendar = self.calendar.peek().map(|Reverse((due, _))| *due);
             let next = self.mesh.next(now).into_iter().chain(calendar).min();
             now = match next {
@@ -158,7 +162,9 @@ impl<'m, D: Spikes> Run<'m, D> {
             mark(self.machine, seat, state, stage, spikes);
         }
         self.note(slice, |step| step.begins = step.begins.min(begin));
-        let spikes = &self.parcels.get(tag).spikes;
+        let (spikes, state) = (&self.parcels.get(tag).spikes, &self.slices[slice]);
+        let (number, done) = (spikes.len() as u64, state.intake.done.max(begin));
+        self.recorder.takes(SliceId::at(slice), tag, state.step, number, begin..done);
         self.drive.receive(slice, stage, spikes);
         self.parcels.taken(tag);
     }
@@ -184,6 +190,7 @@ impl<'m, D: Spikes> Run<'m, D> {
                 let spikes = self.parcels.get(tag).spikes.len();
                 let flits = packets::spike_flits(&self.machine.wiring.noc, spikes, seat.graded) as u16;
                 self.slices[slice].activity.packets += 1;
+                self.recorder.sends(SliceId::at(slice), tag, now);
                 self.note(slice, |step| step.packets += 1);
                 self.send(slice, Packet { tag, way: to.way, flits }, to.passage, Action::AxonOut);
             }

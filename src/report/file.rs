@@ -46,3 +46,20 @@ fn readable(file: &std::fs::File) -> std::io::Result<()> {
     let _ = file;
     Ok(())
 }
+
+/// Makes a folder for results, with all above it, where it is missing.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make(folder: &Path) -> Result<(), WriteError> {
+    std::fs::create_dir_all(folder).map_err(|error| WriteError::new(folder, error.kind()))
+}
+
+/// Writes pages, by name, into a folder, which is made where it is missing.
+///
+/// # Errors
+/// Where the folder or a page cannot be written.
+pub fn write_pages(folder: &Path, pages: &[(String, Vec<u8>)]) -> Result<(), WriteError> {
+    make(folder)?;
+    pages.iter().try_for_each(|(name, page)| write(&folder.join(name), page))
+}

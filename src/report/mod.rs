@@ -8,18 +8,25 @@ mod html;
 mod listing;
 mod mapping;
 mod markup;
+mod neurons;
 mod results;
 mod table;
+mod timeline;
 mod trace;
+mod waveform;
 
-pub use bundle::write_bundle;
+pub use bundle::{write_bundle, write_images, write_sample};
 pub use chips::{chip_listing, chips_listing};
-pub use file::WriteError;
-pub use html::{Results, report_html, write_report};
+pub use file::{WriteError, make, write_pages};
+pub use html::{Findings, report_html, write_report};
 pub use listing::{graph_listing, network_listing, program_listing};
 pub use mapping::{write_hypergraph, write_mapping};
-pub use results::{write_accuracy, write_summary};
+pub use neurons::{NeuronTrack, write_neurons};
+pub use results::{write_accuracy_json, write_summary};
 pub use table::{
-    accuracy_table, agreement_table, agreement_verdict, component_table, mapping_table, run_table, run_verdict, whole,
+    accuracy_table, agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, run_table,
+    run_verdict, whole,
 };
+pub use timeline::{timeline, write_timeline};
 pub use trace::write_trace;
+pub use waveform::{waveform, write_waveform};

@@ -1,6 +1,6 @@
 //! The files of a run: `summary.json` and `layers.csv`.
 
-use super::file::{WriteError, write};
+use super::file::{WriteError, make, write};
 use crate::summary::{AccuracyTable, LayerSummary, RunSummary};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 /// # Errors
 /// Where the folder or a file cannot be written; neither file then has half its content.
 pub fn write_summary(folder: &Path, run: &RunSummary) -> Result<(), WriteError> {
-    std::fs::create_dir_all(folder).map_err(|error| WriteError::new(folder, error.kind()))?;
+    make(folder)?;
     let broken = |error: &dyn std::fmt::Display| WriteError::new(folder, error);
     let mut json = serde_json::to_vec_pretty(run).map_err(|error| broken(&error))?;
     json.push(b'\n');
@@ -22,8 +22,8 @@ pub fn write_summary(folder: &Path, run: &RunSummary) -> Result<(), WriteError> 
 ///
 /// # Errors
 /// Where the folder or the file cannot be written.
-pub fn write_accuracy(folder: &Path, table: &AccuracyTable) -> Result<(), WriteError> {
-    std::fs::create_dir_all(folder).map_err(|error| WriteError::new(folder, error.kind()))?;
+pub fn write_accuracy_json(folder: &Path, table: &AccuracyTable) -> Result<(), WriteError> {
+    make(folder)?;
     let mut json = serde_json::to_vec_pretty(table).map_err(|error| WriteError::new(folder, error))?;
     json.push(b'\n');
     write(&folder.join("accuracy.json"), &json)

@@ -1,7 +1,30 @@
 //! Summaries as tables for the terminal.
 
 use crate::summary::{AccuracyTable, Agreement, LayerSummary, MappingSummary, RunSummary};
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Columns of the terminal, 0 where there is none.
+static WIDTH: AtomicU16 = AtomicU16::new(0);
+
+/// Lets all tables from now on fit a terminal of so many columns: what is too wide goes on in a second line of its cell.
+/// Without it, and in files and pipes, tables are as wide as their content.
+pub fn fit_tables(columns: u16) {
+    WIDTH.store(columns, Ordering::Relaxed);
+}
+
+/// A table without content.
+fn empty() -> Table {
+    let mut table = Table::new();
+    table.load_style(style());
+    match WIDTH.load(Ordering::Relaxed) {
+        0 => {}
+        columns => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+        }
+    }
+    table
+}
 
 /// Columns side by side, a line under their titles.
 fn style() -> TableStyle {
@@ -14,8 +37,8 @@ pub(super) fn table<const N: usize>(
     words: usize,
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
-    let mut table = Table::new();
-    table.load_style(style()).set_header(titles).add_rows(rows);
+    let mut table = empty();
+    table.set_header(titles).add_rows(rows);
     for column in table.column_iter_mut().skip(words) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -194,8 +217,7 @@ pub fn mapping_table(rows: &[MappingSummary], base: &str) -> String {
 /// T by settle steps: top-1 in percent.
 #[must_use]
 pub fn accuracy_table(accuracy: &AccuracyTable) -> String {
-    let mut table = Table::new();
-    table.load_style(style());
+    let mut table = empty();
     table.set_header(std::iter::once("T \\ settle".to_string()).chain(accuracy.settle.iter().map(u32::to_string)));
     for row in &accuracy.rows {
         let cells = row.top1.iter().map(|percent| format!("{percent:.1}"));

@@ -18,6 +18,7 @@ mod noc;
 mod partition;
 mod placement;
 mod reference;
+mod reports;
 mod routes;
 mod shapes;
 mod shared;

@@ -11,6 +11,7 @@
 //! a cycle, and the order in which they are visited does not matter. A router that moved nothing is not looked at again
 //! before something arrives, a credit returns, or a link becomes free.
 
+mod look;
 mod router;
 mod source;
 mod wiring;

@@ -1,6 +1,6 @@
 //! Several runs beside each other.
 
-use super::Results;
+use super::Findings;
 use super::page::Entry;
 use super::parts::{bar_cell, components, legend, most, name, part, section as new, table, title};
 use crate::report::figures::{at, energy, percent, short, three, time};
@@ -12,7 +12,7 @@ use crate::summary::{LayerSummary, RunSummary};
 type Named<'a> = (&'a str, &'a RunSummary);
 
 /// The sections that compare.
-pub(super) fn sections(results: &[Results]) -> Vec<Entry> {
+pub(super) fn sections(results: &[Findings]) -> Vec<Entry> {
     let runs: Vec<Named> =
         results.iter().filter_map(|result| Some((result.label.as_str(), result.run.as_ref()?))).collect();
     let entry = |id: &str, title, body| Entry { id: id.to_string(), title, body };

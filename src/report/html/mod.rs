@@ -21,7 +21,7 @@ use std::path::Path;
 
 /// What a folder of results holds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Results {
+pub struct Findings {
     /// How the report calls it: the name of its folder.
     pub label: String,
     /// What a network costs on a chip.
@@ -32,7 +32,7 @@ pub struct Results {
 
 /// The report of one run, or of several beside each other, as HTML.
 #[must_use]
-pub fn report_html(results: &[Results]) -> String {
+pub fn report_html(results: &[Findings]) -> String {
     page::page(results)
 }
 
@@ -40,6 +40,6 @@ pub fn report_html(results: &[Results]) -> String {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_report(path: &Path, results: &[Results]) -> Result<(), WriteError> {
+pub fn write_report(path: &Path, results: &[Findings]) -> Result<(), WriteError> {
     write(path, report_html(results).as_bytes())
 }

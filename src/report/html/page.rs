@@ -1,7 +1,7 @@
 //! The page around the sections.
 
 use super::parts::counted;
-use super::{Results, accuracy, agreement, chip, compare, constants, energy, layers, overview, waterfall};
+use super::{Findings, accuracy, agreement, chip, compare, constants, energy, layers, overview, waterfall};
 use crate::report::markup::{Element, tag, text};
 use crate::summary::RunSummary;
 
@@ -11,7 +11,7 @@ const SCRIPT: &str = include_str!("script.js");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The whole page.
-pub(super) fn page(results: &[Results]) -> String {
+pub(super) fn page(results: &[Findings]) -> String {
     let title = title(results);
     let head = tag("head")
         .put(tag("meta").set("charset", "utf-8"))
@@ -40,7 +40,7 @@ pub(super) struct Entry {
     pub body: Element,
 }
 
-fn body(results: &[Results]) -> Vec<Entry> {
+fn body(results: &[Findings]) -> Vec<Entry> {
     let [only] = results else {
         let mut entries = compare::sections(results);
         entries.extend(results.iter().enumerate().map(|(at, result)| {
@@ -55,7 +55,7 @@ fn body(results: &[Results]) -> Vec<Entry> {
 }
 
 /// The sections of one folder of results; ids begin with `prefix`.
-fn of_one(result: &Results, prefix: &str) -> Vec<Entry> {
+fn of_one(result: &Findings, prefix: &str) -> Vec<Entry> {
     let mut entries = vec![];
     let mut add = |id: &str, title: &'static str, body: &dyn Fn(&str) -> Element| {
         let id = format!("{prefix}{id}");
@@ -90,25 +90,25 @@ fn navigation(sections: &[Entry]) -> Element {
     tag("nav").class("menu").set("aria-label", "Sections").put(tag("div").class("wrap").put(list))
 }
 
-fn title(results: &[Results]) -> String {
+fn title(results: &[Findings]) -> String {
     match results {
-        [Results { run: Some(run), .. }] => format!("{} on {}", run.network, run.chip),
+        [Findings { run: Some(run), .. }] => format!("{} on {}", run.network, run.chip),
         [only] => format!("{}: accuracy", only.label),
         several => format!("{} compared", counted(several.len() as u64, "run")),
     }
 }
 
-fn top(results: &[Results]) -> Element {
+fn top(results: &[Findings]) -> Element {
     let theme = text("button", "Light / dark").set("id", "theme").set("type", "button").class("no-print");
     let heading = match results {
-        [Results { run: Some(run), .. }] => text("h1", &run.network).put(text("small", format!(" on {}", run.chip))),
+        [Findings { run: Some(run), .. }] => text("h1", &run.network).put(text("small", format!(" on {}", run.chip))),
         _ => text("h1", title(results)),
     };
     let brand = text("p", "spikemesh report").class("brand");
     let row = tag("div").class("row").put(tag("div").put(brand).put(heading)).put(theme);
     let top = tag("header").class("top").put(row);
     match results {
-        [Results { run: Some(run), .. }] => {
+        [Findings { run: Some(run), .. }] => {
             top.put(text("p", &run.map.summary).class("lead")).put(pills(run)).put(overview::figures(run))
         }
         _ => top,
@@ -127,7 +127,7 @@ fn pills(run: &RunSummary) -> Element {
     ])
 }
 
-fn footer(results: &[Results]) -> String {
+fn footer(results: &[Findings]) -> String {
     let version = results.iter().filter_map(|result| result.run.as_ref()).map(|run| run.origin.version.as_str()).next();
     let by = version.map_or("spikemesh".to_string(), |version| format!("spikemesh {version}"));
     format!(
