@@ -50,12 +50,17 @@ struct Cli {
 /// What stands under the help of the whole program.
 const AFTER: &str = "\
 Examples:
-  spikemesh demo --out out                                              the main job, on what comes with the program
-  spikemesh run NET.safetensors --images data.bin --chip mesh28 -n 1    a network of your own
-  spikemesh chips mesh28                                                every constant of a chip, with its source
+  spikemesh demo --out out
+  spikemesh run NET.safetensors --images data.bin --chip mesh28 -n 1 --out out
+  spikemesh chips mesh28
 
-Exit status: 0 done; 1 a result is not as it should be (a layer differs from the integer network, or a value is wider than
-the chip keeps it); 2 an input is wrong. Colours only on a terminal, and never where NO_COLOR is set.";
+Exit status:
+  0  done
+  1  a result is not as it should be: a layer differs from the integer network,
+     or a value is wider than the chip keeps it
+  2  an input is wrong
+
+Colours only on a terminal, and never where NO_COLOR is set.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

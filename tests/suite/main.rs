@@ -4,6 +4,7 @@
 mod accounts;
 mod architecture;
 mod bad_inputs;
+mod book;
 mod chips;
 mod command_line;
 mod damaged_files;
