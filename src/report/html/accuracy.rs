@@ -79,27 +79,21 @@ fn curves(id: &str, table: &AccuracyTable) -> Element {
     }
     svg = svg.put(label_at((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 4.0, "middle", "time steps T"));
     let ann = at(y(table.ann_top1, highest));
-    svg = svg.put(line(LEFT, &ann, WIDTH - RIGHT, &ann, "axis strong").set("stroke-dasharray", "5 4")).put(label_at(
-        WIDTH - RIGHT + 8.0,
-        y(table.ann_top1, highest) - 4.0,
-        "start",
-        "float ANN",
-    ));
-    let mut labels = vec![];
+    svg = svg.put(line(LEFT, &ann, WIDTH - RIGHT, &ann, "axis strong").set("stroke-dasharray", "5 4"));
+    let mut labels = vec![(y(table.ann_top1, highest), "┄ float ANN".to_string(), "soft")];
     for (nth, column) in drawn(table).into_iter().enumerate() {
         svg = svg.put(curve(table, column, nth, highest));
         let end = table.rows.last().and_then(|row| row.top1.get(column)).map_or(0.0, |&top1| y(top1, highest));
-        labels.push((end, nth, column));
+        labels.push((end, format!("{} settle {}", MARKS[nth], table.settle[column]), COLOURS[nth]));
     }
-    svg.put_all(spread(labels).into_iter().map(|(at_y, nth, column)| {
-        label_at(WIDTH - RIGHT + 8.0, at_y + 4.0, "start", &format!("{} settle {}", MARKS[nth], table.settle[column]))
-            .set("style", format!("fill:var(--{})", COLOURS[nth]))
+    svg.put_all(spread(labels).into_iter().map(|(at_y, label, colour)| {
+        label_at(WIDTH - RIGHT + 8.0, at_y + 4.0, "start", &label).set("style", format!("fill:var(--{colour})"))
     }))
 }
 
-/// Labels moved apart so that they can be read, below the dashed line's own.
-fn spread(mut labels: Vec<(f64, usize, usize)>) -> Vec<(f64, usize, usize)> {
-    labels.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+/// Labels moved apart so that they can be read.
+fn spread(mut labels: Vec<(f64, String, &'static str)>) -> Vec<(f64, String, &'static str)> {
+    labels.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut free = 0.0;
     for label in &mut labels {
         label.0 = label.0.max(free);
