@@ -296,6 +296,27 @@ pub struct Simulator {
     pub peak_memory_mib: f64,
 }
 
+/// How often the screening of a sweep was wrong, as far as the engine has run its points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Screening {
+    /// Points that were only forecast.
+    pub screened: u64,
+    /// Points that the screening chose, and the engine ran.
+    pub chosen: u64,
+    /// Points that it put aside, and the engine ran all the same.
+    pub audited: u64,
+    /// Those of them that are faster than the slowest of the chosen.
+    pub audited_faster_than_slowest: u64,
+    /// Those of them that are faster than the fastest of the chosen.
+    pub audited_faster_than_fastest: u64,
+    /// Pairs of chosen points.
+    pub pairs: u64,
+    /// Those that the forecast has in the wrong order.
+    pub pairs_in_wrong_order: u64,
+    /// Points that the engine ran in less than the least time that was forecast: none, if the forecast holds.
+    pub undercut: u64,
+}
+
 /// What a placement is worth: a row of `map`, and the objects of `map --json`. Figures are means of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MappingSummary {

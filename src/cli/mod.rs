@@ -15,17 +15,21 @@ mod check;
 mod chips;
 mod colour;
 mod complete;
+mod diff;
 mod dump;
 mod import;
 mod interrupt;
 mod map;
+mod merge;
 mod meter;
 mod probe;
+mod pareto;
 mod record;
 mod recording;
 mod report;
 mod run;
 mod timeline;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -108,6 +112,14 @@ enum Verb {
     /// Make the report of a folder of results again, or of several beside each other
     #[command(after_help = "Examples:\n  spikemesh report out\n  spikemesh report out out8 -o comparison.html")]
     Report(report::ReportArgs),
+    /// Run a plan of many points: chips, placements, bits, T
+    Sweep(sweep::SweepArgs),
+    /// Compare two runs layer by layer
+    Diff(diff::DiffArgs),
+    /// Join the parts of a sweep
+    Merge(merge::MergeArgs),
+    /// The rows of a sweep that no other beats everywhere
+    Pareto(pareto::ParetoArgs),
     /// List, check and explain hardware descriptions
     #[command(after_help = "Examples:\n  spikemesh chips\n  spikemesh chips mesh28 --set mesh.columns=32")]
     Chips(chips::ChipsArgs),
@@ -168,7 +180,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let progress = meter::Progress::new(cli.quiet, cli.verbose);
-    if matches!(cli.verb, Verb::Map(_)) {
+    if matches!(cli.verb, Verb::Map(_) | Verb::Sweep(_)) {
         interrupt::watch();
     }
     let done = match cli.verb {
@@ -182,6 +194,10 @@ pub fn main() -> ExitCode {
         Verb::Timeline(args) => timeline::timeline(&args),
         Verb::Probe(args) => probe::probe(&args),
         Verb::Report(args) => report::report(&args),
+        Verb::Sweep(args) => sweep::sweep(&args, &progress),
+        Verb::Diff(args) => diff::diff(&args),
+        Verb::Merge(args) => merge::merge(&args),
+        Verb::Pareto(args) => pareto::pareto(&args),
         Verb::Chips(args) => chips::chips(&args),
         Verb::Dump(args) => dump::dump(&args),
         Verb::Completions(args) => complete::completions(&args),

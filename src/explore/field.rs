@@ -2,6 +2,7 @@
 
 use super::ExploreError;
 use crate::account::{self, Run};
+use crate::activity::Activity;
 use crate::compile::{self, Pace, Partition, Problem, Search, Strategy, Watch};
 use crate::engine::{self, Machine};
 use crate::graph::Graph;
@@ -170,8 +171,7 @@ pub(super) fn replay(
     machine: &Machine,
     recorded: Replayed,
 ) -> Result<RunSummary, ExploreError> {
-    let outcomes = recorded.images.iter().map(|image| machine.replay(image, recorded.time_steps));
-    let activities = outcomes.map(|outcome| outcome.map(|o| o.activity)).collect::<Result<Vec<_>, _>>()?;
+    let activities = replay_all(machine, recorded)?;
     let widths: Vec<&[Widths]> = recorded.images.iter().map(|image| image.widths.as_slice()).collect();
     let run = Run {
         graph,
@@ -184,4 +184,10 @@ pub(super) fn replay(
         widths: &widths,
     };
     Ok(account::summarise(&run, None, Simulator::default()))
+}
+
+/// All images on the engine.
+pub(super) fn replay_all(machine: &Machine, recorded: Replayed) -> Result<Vec<Activity>, ExploreError> {
+    let replayed = recorded.images.iter().map(|image| machine.replay(image, recorded.time_steps));
+    Ok(replayed.map(|outcome| outcome.map(|outcome| outcome.activity)).collect::<Result<_, _>>()?)
 }

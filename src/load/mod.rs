@@ -14,9 +14,11 @@ mod network;
 mod npz;
 mod origins;
 mod outline;
+mod plan;
 mod presets;
 mod reader;
 mod results;
+mod rows;
 mod sets;
 mod skeleton;
 mod tensors;
@@ -25,13 +27,15 @@ mod trace;
 pub mod reference;
 
 pub use assemble::assemble;
-pub use fault::{Fault, LoadError, Place};
+pub use fault::{Fault, LoadError, Place, did_you_mean};
 pub use hardware::{hardware, hardware_from_text};
 pub use images::images;
 pub use mapping::mapping;
 pub use network::{architecture, network};
+pub use plan::plan;
 pub use presets::{PRESETS, preset};
 pub use results::{accuracy, summary};
+pub use rows::{manifest, rows, table};
 pub use trace::trace;
 
 /// Parses a RON text into a noun.

@@ -2,14 +2,17 @@
 
 mod bundle;
 mod chips;
+mod difference;
 mod figures;
 mod file;
 mod html;
+mod front;
 mod listing;
 mod mapping;
 mod markup;
 mod neurons;
 mod results;
+mod rows;
 mod table;
 mod timeline;
 mod trace;
@@ -17,15 +20,18 @@ mod waveform;
 
 pub use bundle::{write_bundle, write_images, write_sample};
 pub use chips::{chip_listing, chips_listing};
+pub use difference::{difference_json, difference_table};
 pub use file::{WriteError, make, write_pages};
+pub use front::write_front;
 pub use html::{Findings, report_html, write_report};
 pub use listing::{graph_listing, network_listing, program_listing};
 pub use mapping::{write_hypergraph, write_mapping};
 pub use neurons::{NeuronTrack, write_neurons};
 pub use results::{write_accuracy_json, write_summary};
+pub use rows::{CSV, Claim, Journal, JournalError, MANIFEST, PARQUET, write_parquet, write_table};
 pub use table::{
-    accuracy_table, agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, run_table,
-    run_verdict, whole,
+    accuracy_table, agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, rows_json,
+    rows_table, run_table, run_verdict, whole,
 };
 pub use timeline::{timeline, write_timeline};
 pub use trace::write_trace;

@@ -1,5 +1,6 @@
 //! Summaries as tables for the terminal.
 
+use crate::rows::{Cell, ColumnKind};
 use crate::summary::{AccuracyTable, Agreement, LayerSummary, MappingSummary, RunSummary};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -212,6 +213,43 @@ pub fn mapping_table(rows: &[MappingSummary], base: &str) -> String {
         ]
     });
     table(titles, 1, cells)
+}
+
+/// Some columns of rows.
+#[must_use]
+pub fn rows_table(rows: &crate::rows::Table, columns: &[usize]) -> String {
+    let mut table = Table::new();
+    table.load_style(style()).set_header(columns.iter().map(|at| rows.columns[*at].name.clone()));
+    for row in &rows.rows {
+        table.add_row(columns.iter().map(|at| match &row[*at] {
+            Cell::Real(value) => format!("{value:.4}"),
+            Cell::Whole(_) | Cell::Word(_) | Cell::Empty => row[*at].to_string(),
+        }));
+    }
+    for (column, at) in table.column_iter_mut().zip(columns) {
+        if rows.columns[*at].kind != ColumnKind::Word {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.to_string()
+}
+
+/// Rows as one JSON array of objects, empty cells as null.
+#[must_use]
+pub fn rows_json(rows: &crate::rows::Table) -> String {
+    let object = |row: &Vec<Cell>| {
+        let values = rows.columns.iter().zip(row).map(|(column, cell)| {
+            let value = match cell {
+                Cell::Empty => serde_json::Value::Null,
+                Cell::Whole(value) => (*value).into(),
+                Cell::Real(value) => (*value).into(),
+                Cell::Word(word) => word.clone().into(),
+            };
+            (column.name.clone(), value)
+        });
+        serde_json::Value::Object(values.collect())
+    };
+    serde_json::Value::Array(rows.rows.iter().map(object).collect()).to_string()
 }
 
 /// T by settle steps: top-1 in percent.

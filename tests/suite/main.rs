@@ -24,4 +24,5 @@ mod routes;
 mod shapes;
 mod shared;
 mod small_graphs;
+mod sweeps;
 mod trained_networks;
