@@ -165,8 +165,8 @@ fn hypergraph(args: &MapArgs, field: &Field, file: &std::path::Path) -> Result<(
     let Some(parts) = args.parts else { return Ok(()) };
     // a part is full by the number of its slices, as it is for other partitioners
     graph.weights.iter_mut().for_each(|weight| *weight = std::array::from_fn(|kind| u32::from(kind == 0)));
-    let most = (graph.weights.len() as f64 / f64::from(parts) * 1.03).floor() as u32;
-    let most = most.max((graph.weights.len() as u32).div_ceil(parts));
+    let even = (graph.weights.len() as u32).div_ceil(parts);
+    let most = even + even * 3 / 100;
     let cut = partition(&graph, parts, &[most; KINDS], args.seed, args.effort.div_ceil(50))
         .map(|found| connectivity(&graph, &found));
     let all: u64 = graph.nets.iter().map(|(_, cost)| cost).sum();

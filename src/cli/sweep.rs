@@ -43,13 +43,12 @@ pub fn sweep(args: &SweepArgs, progress: &Progress) -> Result<(), Failure> {
     let sweep = Sweep::new(plan)?;
     let share = sweep.share(args.shard);
     if args.dry {
-        return say(&format!(
-            "{} points, {} of them in part {}/{}",
-            sweep.len(),
-            share.len(),
-            args.shard.0,
-            args.shard.1
-        ));
+        let ([runs, placements, recordings], (k, n)) = (sweep.runs(), args.shard);
+        let all = format!(
+            "{} points take {runs} runs, {placements} placements and {recordings} functional runs",
+            sweep.len()
+        );
+        return say(&format!("{all}; {} points are in part {k}/{n}", share.len()));
     }
     let manifest = Manifest {
         identity: sweep.identity().to_string(),

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Takes the rows of finished points; whether to go on.
 pub type Sink<'s> = &'s (dyn Fn(Vec<Vec<Cell>>) -> bool + Sync);
@@ -82,7 +82,7 @@ pub(super) struct Plot {
 #[derive(Debug)]
 pub(super) struct Shelf {
     recordings: Vec<Mutex<Option<Arc<Recorded>>>>,
-    mappings: BTreeMap<String, OnceLock<Result<Mapping, ExploreError>>>,
+    mappings: BTreeMap<String, Mutex<Option<Mapping>>>,
 }
 
 type Recorded = Result<Recording, ExploreError>;
@@ -262,13 +262,18 @@ impl Sweep {
         let (setting, hardware) = (points::setting(&self.plan, point), points::chip(&self.plan, point)?);
         let recording = self.recording(plot, shelf, group.recording);
         let recorded = recording.as_ref().as_ref().map_err(Clone::clone)?;
-        let mapped = || {
+        let mapped = || -> Result<Mapping, ExploreError> {
             let guide = setting.strategy.is_guided().then(|| recorded.replayed(usize::MAX));
             let field = Field::new(&recorded.graph, &recorded.fingerprint, &hardware, guide)?;
             Ok(field.map(setting.strategy, &setting.search, &mut |_| Pace::Continue))
         };
+        // what keeps one point from a placement, such as buffers that are too small, may not keep another
         let mapping = match shelf.mappings.get(&group.mapping) {
-            Some(cell) => cell.get_or_init(mapped).clone()?,
+            Some(place) => {
+                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                let known = place.clone();
+                known.map_or_else(mapped, Ok).inspect(|mapping| *place = Some(mapping.clone()))?
+            }
             None => mapped()?,
         };
         let Recording { graph, fingerprint, .. } = recorded;
@@ -374,7 +379,7 @@ impl Shelf {
     fn new(plot: &Plot) -> Self {
         Self {
             recordings: plot.recordings.iter().map(|_| Mutex::new(None)).collect(),
-            mappings: plot.groups.iter().map(|group| (group.mapping.clone(), OnceLock::new())).collect(),
+            mappings: plot.groups.iter().map(|group| (group.mapping.clone(), Mutex::new(None))).collect(),
         }
     }
 }

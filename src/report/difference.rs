@@ -17,8 +17,12 @@ const FIGURES: [(&str, fn(&LayerSummary) -> f64); 7] = [
 ];
 
 /// Layers of both runs, by name, those of the first in their order; `None` where a run lacks it.
-fn pairs<'s>(before: &'s RunSummary, after: &'s RunSummary) -> Vec<(&'s str, Option<&'s LayerSummary>, Option<&'s LayerSummary>)> {
-    let of = |run: &'s RunSummary| run.layers.iter().map(|layer| (layer.name.as_str(), layer)).collect::<BTreeMap<_, _>>();
+fn pairs<'s>(
+    before: &'s RunSummary,
+    after: &'s RunSummary,
+) -> Vec<(&'s str, Option<&'s LayerSummary>, Option<&'s LayerSummary>)> {
+    let of =
+        |run: &'s RunSummary| run.layers.iter().map(|layer| (layer.name.as_str(), layer)).collect::<BTreeMap<_, _>>();
     let (old, new) = (of(before), of(after));
     let names = before.layers.iter().map(|layer| layer.name.as_str());
     let added = after.layers.iter().map(|layer| layer.name.as_str()).filter(|name| !old.contains_key(name));
@@ -44,16 +48,23 @@ pub fn difference_table(before: &RunSummary, after: &RunSummary, all: bool) -> S
     }
     let mut text = format!(
         "A: {} on {}, {} images, T = {}\nB: {} on {}, {} images, T = {}\n",
-        before.network, before.chip, before.images, before.time_steps, after.network, after.chip, after.images, after.time_steps
+        before.network,
+        before.chip,
+        before.images,
+        before.time_steps,
+        after.network,
+        after.chip,
+        after.images,
+        after.time_steps
     );
     if !rows.is_empty() {
         text.push_str(&table(titles, 1, rows.into_iter()));
         text.push('\n');
     }
     text.push_str(&format!("{equal} layers are equal in all of these.\n"));
-    let totals = totals(before, after).into_iter().map(|(name, old, new)| {
-        [name, figure(old), figure(new), change(Some(old), Some(new))]
-    });
+    let totals = totals(before, after)
+        .into_iter()
+        .map(|(name, old, new)| [name, figure(old), figure(new), change(Some(old), Some(new))]);
     text.push_str(&table(["per image", "A", "B", "change"], 1, totals));
     text
 }
@@ -95,7 +106,9 @@ fn figure(value: f64) -> String {
 fn change(old: Option<f64>, new: Option<f64>) -> String {
     match (old, new) {
         (Some(old), Some(new)) if old == new => figure(old),
-        (Some(old), Some(new)) if old > 0.0 => format!("{} → {} ({:+.1} %)", figure(old), figure(new), (new / old - 1.0) * 100.0),
+        (Some(old), Some(new)) if old > 0.0 => {
+            format!("{} → {} ({:+.1} %)", figure(old), figure(new), (new / old - 1.0) * 100.0)
+        }
         (Some(old), Some(new)) => format!("{} → {}", figure(old), figure(new)),
         (Some(old), None) => format!("{} → none", figure(old)),
         (None, Some(new)) => format!("none → {}", figure(new)),

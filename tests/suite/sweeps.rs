@@ -100,6 +100,30 @@ fn prices_and_clocks_take_no_run_of_their_own() {
     assert_eq!(sweep("(\"discipline\", values([\"tokens\", \"barrier\"])), (\"seed\", values([1, 2]))"), [4, 4, 2]);
 }
 
+/// Buffers that are too small for one point keep no other point from the placement that it would have shared.
+#[test]
+fn a_point_that_cannot_be_keeps_its_reason_to_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.ron");
+    let axes = "(\"buffer_flits\", values([1, 8, 2])), (\"strategy\", values([\"greedy\", \"snake\"])), (\"columns\", values([16, 0]))";
+    std::fs::write(&file, format!("(network: \"sample\", chip: \"mesh28\", axes: [{axes}])")).unwrap();
+    done(&["sweep", file.to_str().unwrap(), "--out", &path(&folder, "out")]);
+    let table = load::table(&folder.path().join("out/results.csv")).unwrap();
+    let (status, reason) = (table.column("status").unwrap(), table.column("reason").unwrap());
+    for row in &table.rows {
+        let fits = row[1] == Cell::Whole(8) && row[3] == Cell::Whole(16);
+        assert_eq!(row[status], Cell::Word(if fits { "run" } else { "refused" }.to_string()));
+        let why = row[reason].to_string();
+        assert!(
+            fits || why.contains(if row[3] == Cell::Whole(0) {
+                "give a whole number from 1"
+            } else {
+                "buffer_flits is"
+            })
+        );
+    }
+}
+
 /// Rows hold what `run` says, and Parquet what CSV says.
 #[test]
 fn a_row_is_a_run() {
@@ -107,7 +131,15 @@ fn a_row_is_a_run() {
     done(&["sweep", "tests/suite/plans/two.ron", "--out", &path(&folder, "out")]);
     let table = load::table(&folder.path().join("out/results.csv")).unwrap();
     let run = done(&[
-        "run", "--trace", "traces/sample.safetensors", "--chip", "mesh28", "--set", "core.lanes=16", "--strategy", "snake",
+        "run",
+        "--trace",
+        "traces/sample.safetensors",
+        "--chip",
+        "mesh28",
+        "--set",
+        "core.lanes=16",
+        "--strategy",
+        "snake",
         "--json",
     ]);
     let run: serde_json::Value = serde_json::from_str(&run).unwrap();
@@ -211,9 +243,7 @@ fn a_front_is_a_table_and_a_picture() {
     let named = |name: &str| path(&folder, name);
     done(&["sweep", "tests/suite/plans/two.ron", "--out", &named("out")]);
     let columns = "time_ms_per_image,energy_uj_per_image,max:core.lanes";
-    let said = done(&[
-        "pareto", &named("out"), "--columns", columns, "--plot", &named("f.svg"), "-o", &named("f.csv"),
-    ]);
+    let said = done(&["pareto", &named("out"), "--columns", columns, "--plot", &named("f.svg"), "-o", &named("f.csv")]);
     assert!(said.contains("rows with numbers are on the front"), "{said}");
     let front = load::table(&folder.path().join("f.csv")).unwrap();
     assert!(!front.rows.is_empty());
@@ -221,7 +251,10 @@ fn a_front_is_a_table_and_a_picture() {
     assert_eq!(svg.matches("<circle").count(), 2);
     assert!(svg.contains("time_ms_per_image") && svg.contains("colour: core.lanes") && svg.ends_with("</svg>\n"));
     let wrong = refusal(&["pareto", &named("out"), "--columns", "time_ms_per_imag,tiles"]);
-    assert_eq!(wrong.trim(), "error: the results have no column of numbers `time_ms_per_imag`; did you mean `time_ms_per_image`?");
+    assert_eq!(
+        wrong.trim(),
+        "error: the results have no column of numbers `time_ms_per_imag`; did you mean `time_ms_per_image`?"
+    );
     let wrong = refusal(&["pareto", &named("out"), "--columns", "tiles"]);
     assert_eq!(wrong.trim(), "error: 1 columns make no front; give two or three");
 }
@@ -279,14 +312,23 @@ fn a_plan_that_cannot_be_carried_out_says_why() {
             "a column that is there",
             "network: \"sample\", chip: \"mesh28\", axes: [(\"core.lanes\", values([4]))], columns: [(\"status\", \"1\")]",
         ),
-        ("too many points", "network: \"sample\", chip: \"mesh28\", axes: [(\"core.lanes\", range(1, 60000, 1)), (\"seed\", range(1, 60000, 1))]"),
-        ("lists of unequal length", "network: \"sample\", chip: \"mesh28\", points: list, axes: [(\"core.lanes\", values([4])), (\"seed\", values([1, 2]))]"),
+        (
+            "too many points",
+            "network: \"sample\", chip: \"mesh28\", axes: [(\"core.lanes\", range(1, 60000, 1)), (\"seed\", range(1, 60000, 1))]",
+        ),
+        (
+            "lists of unequal length",
+            "network: \"sample\", chip: \"mesh28\", points: list, axes: [(\"core.lanes\", values([4])), (\"seed\", values([1, 2]))]",
+        ),
         ("a chip that is not there", "network: \"sample\", chip: \"mesh29\", axes: [(\"core.lanes\", values([4]))]"),
         (
             "a trace of another network",
             "network: \"sample\", trace: \"SAMPLE_TRACE\", chip: \"mesh28\", axes: [(\"weight_bits\", values([4, 6]))]",
         ),
-        ("a trace only, with an axis of the network", "trace: \"SAMPLE_TRACE\", chip: \"mesh28\", axes: [(\"weight_bits\", values([4, 6]))]"),
+        (
+            "a trace only, with an axis of the network",
+            "trace: \"SAMPLE_TRACE\", chip: \"mesh28\", axes: [(\"weight_bits\", values([4, 6]))]",
+        ),
     ];
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample.safetensors");
     let mut all = vec![];
@@ -315,7 +357,10 @@ fn a_folder_belongs_to_one_sweep() {
     }
     done(&["sweep", two, "--out", &out]);
     all.push(refusal(&["sweep", two, "--out", &out]));
-    all.push(refusal(&["sweep", SAMPLE, "--out", &out, "--resume"]).replace(|c: char| c.is_ascii_digit() || ('a'..='f').contains(&c), "#"));
+    all.push(
+        refusal(&["sweep", SAMPLE, "--out", &out, "--resume"])
+            .replace(|c: char| c.is_ascii_digit() || ('a'..='f').contains(&c), "#"),
+    );
     all.push(refusal(&["sweep", two, "--out", &out, "--resume", "--shard", "1/2"]));
     all.push(refusal(&["sweep", two, "--out", &out, "--shard", "3/2"]));
     let before = text(Path::new(&out), "results.csv");
