@@ -22,14 +22,14 @@ mod interrupt;
 mod map;
 mod merge;
 mod meter;
-mod probe;
 mod pareto;
+mod probe;
 mod record;
 mod recording;
 mod report;
 mod run;
-mod timeline;
 mod sweep;
+mod timeline;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -113,12 +113,18 @@ enum Verb {
     #[command(after_help = "Examples:\n  spikemesh report out\n  spikemesh report out out8 -o comparison.html")]
     Report(report::ReportArgs),
     /// Run a plan of many points: chips, placements, bits, T
+    #[command(after_help = "Examples:\n  spikemesh sweep docs/plans/sample.ron --out sweep")]
     Sweep(sweep::SweepArgs),
     /// Compare two runs layer by layer
+    #[command(after_help = "Examples:\n  spikemesh diff before after")]
     Diff(diff::DiffArgs),
     /// Join the parts of a sweep
+    #[command(after_help = "Examples:\n  spikemesh merge part1 part2 --out whole")]
     Merge(merge::MergeArgs),
     /// The rows of a sweep that no other beats everywhere
+    #[command(
+        after_help = "Examples:\n  spikemesh pareto sweep --columns time_ms_per_image,energy_uj_per_image --plot front.svg"
+    )]
     Pareto(pareto::ParetoArgs),
     /// List, check and explain hardware descriptions
     #[command(after_help = "Examples:\n  spikemesh chips\n  spikemesh chips mesh28 --set mesh.columns=32")]
