@@ -116,10 +116,10 @@ enum Verb {
     #[command(after_help = "Examples:\n  spikemesh sweep docs/plans/sample.ron --out sweep")]
     Sweep(sweep::SweepArgs),
     /// Compare two runs layer by layer
-    #[command(after_help = "Examples:\n  spikemesh diff before after")]
+    #[command(after_help = "Examples:\n  spikemesh diff out out8")]
     Diff(diff::DiffArgs),
     /// Join the parts of a sweep
-    #[command(after_help = "Examples:\n  spikemesh merge part1 part2 --out whole")]
+    #[command(after_help = "Examples:\n  spikemesh merge sweep --out whole")]
     Merge(merge::MergeArgs),
     /// The rows of a sweep that no other beats everywhere
     #[command(

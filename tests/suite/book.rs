@@ -83,8 +83,10 @@ fn every_example_of_the_help_runs() {
         let output = Command::new(env!("CARGO_BIN_EXE_spikemesh")).args(args).env("COLUMNS", "200").output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let verbs =
-        ["demo", "check", "run", "record", "map", "timeline", "probe", "report", "chips", "dump", "import", "accuracy"];
+    let verbs = [
+        "demo", "check", "run", "record", "map", "timeline", "probe", "report", "chips", "dump", "import", "accuracy",
+        "diff", "sweep", "merge", "pareto",
+    ];
     let mut all = vec!["spikemesh demo -n 2 --save sample".to_string()];
     for verb in verbs {
         let mut examples: Vec<String> = vec![];
