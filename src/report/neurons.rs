@@ -24,13 +24,30 @@ const LEFT: f64 = 90.0;
 const STEP: f64 = 26.0;
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#444}.axis{stroke:#ccc}.up{fill:#2257c4}.down{fill:#c4452f}.v{fill:none;stroke:#2257c4;stroke-width:1.6}.theta{stroke:#c4452f;stroke-dasharray:4 3}svg{background:#fff}";
 
-/// Writes `raster.svg` and `membranes.svg` into a folder that is there.
+/// Writes `raster.svg`, `membranes.svg` and `neurons.csv` into a folder that is there.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn write_neurons(folder: &Path, stage: &str, tracks: &[NeuronTrack]) -> Result<(), WriteError> {
     write(&folder.join("raster.svg"), raster(stage, tracks).to_string().as_bytes())?;
-    write(&folder.join("membranes.svg"), membranes(stage, tracks).to_string().as_bytes())
+    write(&folder.join("membranes.svg"), membranes(stage, tracks).to_string().as_bytes())?;
+    let file = folder.join("neurons.csv");
+    let rows = rows(tracks).map_err(|error| WriteError::new(&file, error))?;
+    write(&file, &rows)
+}
+
+/// A line for each neuron and time step.
+fn rows(tracks: &[NeuronTrack]) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    csv.write_record(["neuron", "time_step", "potential_before", "potential_after", "spike", "threshold"])?;
+    for track in tracks {
+        let threshold = track.threshold.map_or(String::new(), |threshold| threshold.to_string());
+        for (step, ((before, after), spike)) in track.before.iter().zip(&track.after).zip(&track.spikes).enumerate() {
+            let numbers = [i64::from(track.neuron), step as i64 + 1, *before, *after, i64::from(*spike)];
+            csv.write_record(numbers.map(|number| number.to_string()).iter().chain([&threshold]))?;
+        }
+    }
+    csv.into_inner().map_err(|error| error.into_error().into())
 }
 
 fn page(width: f64, height: f64, title: &str) -> Element {
