@@ -29,7 +29,7 @@ pub struct ProbeArgs {
     /// Which of its neurons, by index: `4`, `0..15` (both ends included) or `1,2,4`; at most 256
     #[arg(long, value_parser = numbers, default_value = "0..15")]
     neurons: Numbers,
-    /// Folder for `raster.svg`, `membranes.svg` and `neurons.csv`
+    /// Folder for `raster.svg`, `membranes.svg`, `neurons.csv` and `neurons.parquet`
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

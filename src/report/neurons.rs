@@ -3,6 +3,8 @@
 use super::figures::{at, ticks};
 use super::file::{WriteError, write};
 use super::markup::{Element, tag, text};
+use super::rows::{write_parquet, write_table};
+use crate::rows::{Cell, Column, ColumnKind, Table};
 use std::path::Path;
 
 /// One neuron over the time steps.
@@ -24,30 +26,32 @@ const LEFT: f64 = 90.0;
 const STEP: f64 = 26.0;
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#444}.axis{stroke:#ccc}.up{fill:#2257c4}.down{fill:#c4452f}.v{fill:none;stroke:#2257c4;stroke-width:1.6}.theta{stroke:#c4452f;stroke-dasharray:4 3}svg{background:#fff}";
 
-/// Writes `raster.svg`, `membranes.svg` and `neurons.csv` into a folder that is there.
+/// Writes `raster.svg`, `membranes.svg`, `neurons.csv` and `neurons.parquet` into a folder that is there.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn write_neurons(folder: &Path, stage: &str, tracks: &[NeuronTrack]) -> Result<(), WriteError> {
     write(&folder.join("raster.svg"), raster(stage, tracks).to_string().as_bytes())?;
     write(&folder.join("membranes.svg"), membranes(stage, tracks).to_string().as_bytes())?;
-    let file = folder.join("neurons.csv");
-    let rows = rows(tracks).map_err(|error| WriteError::new(&file, error))?;
-    write(&file, &rows)
+    let rows = rows(tracks);
+    write_table(&folder.join("neurons.csv"), &rows)?;
+    write_parquet(&folder.join("neurons.parquet"), &rows)
 }
 
-/// A line for each neuron and time step.
-fn rows(tracks: &[NeuronTrack]) -> Result<Vec<u8>, csv::Error> {
-    let mut csv = csv::Writer::from_writer(vec![]);
-    csv.write_record(["neuron", "time_step", "potential_before", "potential_after", "spike", "threshold"])?;
-    for track in tracks {
-        let threshold = track.threshold.map_or(String::new(), |threshold| threshold.to_string());
-        for (step, ((before, after), spike)) in track.before.iter().zip(&track.after).zip(&track.spikes).enumerate() {
-            let numbers = [i64::from(track.neuron), step as i64 + 1, *before, *after, i64::from(*spike)];
-            csv.write_record(numbers.map(|number| number.to_string()).iter().chain([&threshold]))?;
-        }
-    }
-    csv.into_inner().map_err(|error| error.into_error().into())
+/// A row for each neuron and time step.
+fn rows(tracks: &[NeuronTrack]) -> Table {
+    let names = ["neuron", "time_step", "potential_before", "potential_after", "spike", "threshold"];
+    let columns = names.map(|name| Column { name: name.to_string(), kind: ColumnKind::Whole }).to_vec();
+    let of = |track: &NeuronTrack| {
+        let threshold = track.threshold.map_or(Cell::Empty, |threshold| Cell::Whole(threshold.into()));
+        let steps = track.before.iter().zip(&track.after).zip(&track.spikes).zip(1..);
+        let row = |(((before, after), spike), step): (((&i64, &i64), &i32), i64)| {
+            let numbers = [i64::from(track.neuron), step, *before, *after, i64::from(*spike)];
+            numbers.map(Cell::Whole).into_iter().chain([threshold.clone()]).collect::<Vec<Cell>>()
+        };
+        steps.map(row).collect::<Vec<_>>()
+    };
+    Table { columns, rows: tracks.iter().flat_map(of).collect() }
 }
 
 fn page(width: f64, height: f64, title: &str) -> Element {
