@@ -2,10 +2,12 @@
 
 use crate::action::Action;
 use crate::hardware::{
-    AttentionCapacity, AttentionTiming, Clock, CoreCapacity, CoreTiming, Field, Hardware, MaxPoolCapacity,
-    MaxPoolTiming, Mesh, Noc, NocTiming, PortTiming, Range, Section, SoftmaxCapacity, SoftmaxTiming, StepTiming,
+    AttentionCapacity, AttentionTiming, Basis, Clock, CoreCapacity, CoreTiming, Field, Hardware, MaxPoolCapacity,
+    MaxPoolTiming, Mesh, Noc, NocTiming, Origin, PortTiming, Range, Section, SoftmaxCapacity, SoftmaxTiming,
+    StepTiming,
 };
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Key of the chip's name.
 pub const NAME: &str = "name";
@@ -13,6 +15,8 @@ pub const NAME: &str = "name";
 pub const SUMMARY: &str = "summary";
 /// Key of the publications that sources cite.
 pub const SOURCES: &str = "sources";
+/// Key of what their figures are figures of.
+pub const ORIGINS: &str = "origins";
 /// Where the map of tiles stands in the file.
 pub const LAYOUT: &str = "topology.layout";
 /// Where the kinds of tile stand in the file.
@@ -37,6 +41,11 @@ pub struct Constant {
     pub sentence: String,
     /// Where the value comes from.
     pub source: String,
+    /// Technology nodes of the figures that the source cites; empty where it cites none.
+    pub node: String,
+    /// Whether they are marginal or whole-chip averages; else what else the value is: chosen, assumed, contained in another
+    /// one, or never read.
+    pub basis: String,
 }
 
 /// The sections of whole numbers and words, each with its path and constants.
@@ -118,14 +127,39 @@ impl Hardware {
         let prices = prices.map(|((key, sentence), value)| (format!("{ENERGY}.{key}"), thousandths(value), sentence));
         fields
             .chain(prices)
-            .map(|(path, value, sentence)| Constant {
-                unit: unit(&path),
-                source: self.sources.get(&path).cloned().unwrap_or_default(),
-                path,
-                value,
-                sentence,
+            .map(|(path, value, sentence)| {
+                let source = self.sources.get(&path).cloned().unwrap_or_default();
+                let (node, basis) = self.origin(&path, &source);
+                Constant { unit: unit(&path), source, path, value, sentence, node, basis }
             })
             .collect()
+    }
+
+    /// Nodes and bases of the publications that a source cites, each once; or what the value is without any.
+    ///
+    /// A choice or an assumption stays one, whatever it cites; sizes and rules have no node.
+    fn origin(&self, path: &str, source: &str) -> (String, String) {
+        let plain = [
+            ("design choice", "chosen"),
+            ("assumption", "assumed"),
+            ("contained", "contained in another"),
+            ("no such", "never read"),
+            ("there ", "never read"),
+            ("--set", "set by hand"),
+            ("as ", "as another"),
+        ];
+        if let Some((_, word)) = plain.iter().find(|(start, _)| source.starts_with(start)) {
+            return (String::new(), (*word).to_string());
+        }
+        let cited = source.split('[').skip(1).filter_map(|rest| rest.split_once(']')).map(|(key, _)| key);
+        let cited: Vec<&Origin> = cited.filter_map(|key| self.origins.get(key)).collect();
+        let once =
+            |words: Vec<&str>| words.into_iter().collect::<BTreeSet<&str>>().into_iter().collect::<Vec<_>>().join("; ");
+        if path.starts_with("topology.") || cited.is_empty() {
+            return (String::new(), Basis::Structure.title().to_string());
+        }
+        let nodes = cited.iter().map(|origin| origin.node.as_str()).filter(|node| !node.is_empty()).collect();
+        (once(nodes), once(cited.iter().map(|origin| origin.basis.title()).collect()))
     }
 
     /// The values of all sections, in the order of [`sections`].

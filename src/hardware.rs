@@ -25,6 +25,42 @@ pub struct Hardware {
     pub sources: BTreeMap<String, String>,
     /// The publications that sources cite, by key.
     pub references: BTreeMap<String, String>,
+    /// What each publication's figures are figures of, by the same keys.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// What the figures of a publication are figures of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The technology node and its voltage, such as `14 nm, 0.75 V`; empty where it has none.
+    pub node: String,
+    /// How they were come by.
+    pub basis: Basis,
+}
+
+/// How the figures of a publication were come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// What one more action costs or takes.
+    Marginal,
+    /// What the whole chip spends, divided by the actions.
+    Average,
+    /// Sizes and rules, neither energies nor times.
+    Structure,
+}
+
+impl Basis {
+    /// The words in reports.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Marginal => "marginal",
+            Self::Average => "whole-chip average",
+            Self::Structure => "structure",
+        }
+    }
 }
 
 /// Bits of a spike count in max-pool and attention units.

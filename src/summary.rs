@@ -80,6 +80,9 @@ pub struct RunSummary {
     pub layers: Vec<LayerSummary>,
     /// The same network as a quantised ANN on the same technology.
     pub ann_baseline: AnnBaseline,
+    /// Which prices move the total most.
+    #[serde(default)]
+    pub sensitivity: Sensitivity,
     /// Whether every spike of the chip was that of the functional run, in every step; absent in replay.
     pub live_equal: Option<bool>,
     /// Whether it computes what the trained network does; absent where only a trace was replayed.
@@ -98,6 +101,45 @@ pub struct RunSummary {
     pub origin: Origin,
     /// How the simulator itself did; with `origin`, the part that differs from run to run.
     pub simulator: Simulator,
+}
+
+/// How the energy of all images depends on each price; counts stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sensitivity {
+    /// Energy as it is, in femtojoules.
+    pub energy_fj: u64,
+    /// Every price that has a part in it, the heaviest first.
+    pub levers: Vec<Lever>,
+    /// The total for prices of an exponential from 0.1 to 10 pJ.
+    pub softmax: Vec<SoftmaxPrice>,
+}
+
+/// One price and its part of the total.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lever {
+    /// Where it stands in the hardware description.
+    pub constant: String,
+    /// How often its action happened; 0 for static power.
+    pub count: u64,
+    /// Its value in femtojoules; 0 for static power.
+    pub price_fj: u64,
+    /// Its part of the total, in femtojoules.
+    pub energy_fj: u64,
+    /// The same as a part of 1.
+    pub share: f64,
+    /// The total if it were half as high, in femtojoules.
+    pub halved_fj: u64,
+    /// The total if it were twice as high, in femtojoules.
+    pub doubled_fj: u64,
+}
+
+/// The total for one price of an exponential.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SoftmaxPrice {
+    /// The price in femtojoules.
+    pub price_fj: u64,
+    /// The total in femtojoules.
+    pub energy_fj: u64,
 }
 
 /// One stage of a [`RunSummary`]; counts are summed over the images.

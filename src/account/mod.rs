@@ -5,6 +5,7 @@ mod baseline;
 mod chip_map;
 mod price;
 mod score;
+mod sensitivity;
 mod summarise;
 mod waterfall;
 
@@ -12,4 +13,5 @@ pub use agreement::{Comparison, agreement};
 pub use baseline::ann_baseline;
 pub use price::{Bill, price};
 pub use score::{Score, first_largest, score};
+pub use sensitivity::sensitivity;
 pub use summarise::{Run, STATIC, summarise};

@@ -3,6 +3,7 @@
 use super::baseline::ann_baseline;
 use super::chip_map::chip_map;
 use super::price::{Bill, by_component, price, slice_counts};
+use super::sensitivity::sensitivity;
 use super::waterfall::waterfall;
 use crate::action::{Action, Component, Counts};
 use crate::activity::{Activity, SliceActivity};
@@ -62,6 +63,7 @@ pub fn summarise(run: &Run<'_>, agreement: Option<Agreement>, simulator: Simulat
         actions: actions(&counts),
         layers: run.graph.ids().map(|id| layer(run, &bill, &counts, id)).collect(),
         ann_baseline: ann_baseline(run.graph, &run.hardware.energy),
+        sensitivity: sensitivity(&summed(&counts), &run.hardware.energy, bill.standing),
         live_equal: run.live_equal,
         agreement,
         time_steps_run: steps_run(run),
@@ -105,9 +107,14 @@ fn keyed(energies: [Femtojoules; Component::ALL.len()]) -> impl Iterator<Item = 
     Component::ALL.iter().map(|component| component.key().to_string()).zip(energies)
 }
 
-fn actions(counts: &[Counts]) -> BTreeMap<String, u64> {
+fn summed(counts: &[Counts]) -> Counts {
     let mut sum = Counts::default();
     counts.iter().for_each(|counts| sum.merge(counts));
+    sum
+}
+
+fn actions(counts: &[Counts]) -> BTreeMap<String, u64> {
+    let sum = summed(counts);
     Action::ALL.iter().map(|&action| (action.key().to_string(), sum[action])).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{SetArgs, chip};
 use super::{Failure, say};
+use crate::hardware::Hardware;
 use crate::load;
 use crate::report;
 use clap::Args;
@@ -14,21 +15,26 @@ pub struct ChipsArgs {
     chip: Option<PathBuf>,
     #[command(flatten)]
     sets: SetArgs,
+    /// One JSON object on standard output: every constant of every chip
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn chips(args: &ChipsArgs) -> Result<(), Failure> {
-    match &args.chip {
-        Some(name) => say(&report::chip_listing(&chip(name, &args.sets.set)?))?,
+    let chips: Vec<Hardware> = match &args.chip {
+        Some(name) => vec![chip(name, &args.sets.set)?],
         None if args.sets.set.is_empty() => {
-            let all: Result<Vec<_>, Failure> =
-                load::PRESETS.iter().map(|(name, _)| chip(Path::new(name), &[])).collect();
-            say(&report::chips_listing(&all?))?;
+            load::PRESETS.iter().map(|(name, _)| chip(Path::new(name), &[])).collect::<Result<_, _>>()?
         }
         None => {
             return Err(Failure::Input(
                 "--set changes one chip; name it, as in `chips mesh28 --set mesh.columns=32`".to_string(),
             ));
         }
-    }
-    Ok(())
+    };
+    say(&match (args.json, &chips[..]) {
+        (true, chips) => serde_json::to_string(&report::chips_json(chips))?,
+        (false, [chip]) if args.chip.is_some() => report::chip_listing(chip),
+        (false, chips) => report::chips_listing(chips),
+    })
 }

@@ -87,6 +87,9 @@ struct OutputArgs {
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
+    /// Show which prices move the total most, and what the price of an exponential does to it
+    #[arg(long)]
+    sensitivity: bool,
 }
 
 /// A graph on a chip.
@@ -345,6 +348,9 @@ fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
             report::component_table(summary),
             colour::on_stdout(&report::run_verdict(summary), if held { colour::PLAIN } else { colour::BAD })
         ))?;
+        if output.sensitivity {
+            say(&report::sensitivity_table(summary))?;
+        }
         if let Some(agreement) = &summary.agreement {
             say(&colour::on_stdout(&report::agreement_verdict(agreement), colour::verdict(agreement.all_equal)))?;
         }

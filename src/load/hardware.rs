@@ -6,8 +6,8 @@ use super::outline::Outline;
 use super::reader::Reader;
 use super::{presets, sets};
 use crate::action::Action;
-use crate::constants::{ENERGY, LAYOUT, NAME, SOURCES, SUMMARY, TILES, prices};
-use crate::hardware::{Energy, Hardware, Timing, Topology, UnitKind};
+use crate::constants::{ENERGY, LAYOUT, NAME, ORIGINS, SOURCES, SUMMARY, TILES, prices};
+use crate::hardware::{Energy, Hardware, Origin, Timing, Topology, UnitKind};
 use crate::units::Femtojoules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -60,6 +60,7 @@ type Layout = (Vec<String>, Tiles);
 impl Reader<'_> {
     fn hardware(&mut self) -> Option<Hardware> {
         self.references = self.typed(SOURCES).unwrap_or_default();
+        let origins = self.origins();
         let (name, summary) = (self.typed(NAME), self.typed(SUMMARY));
         let (topology, timing, energy) = (self.topology(), self.timing(), self.energy());
         Some(Hardware {
@@ -70,7 +71,26 @@ impl Reader<'_> {
             energy: energy?,
             sources: std::mem::take(&mut self.sources),
             references: std::mem::take(&mut self.references),
+            origins: origins?,
         })
+    }
+
+    /// One for each publication.
+    fn origins(&mut self) -> Option<BTreeMap<String, Origin>> {
+        let origins: BTreeMap<String, Origin> = self.typed(ORIGINS)?;
+        let start = self.start(ORIGINS);
+        let missing: Vec<String> = self.references.keys().filter(|key| !origins.contains_key(*key)).cloned().collect();
+        for key in missing {
+            let what = format!("`{ORIGINS}` says nothing of [{key}]");
+            let remedy = format!("add \"{key}\": (node: \"28 nm\", basis: marginal), or average, or structure");
+            self.fault(start, what, remedy);
+        }
+        let unknown: Vec<String> = origins.keys().filter(|key| !self.references.contains_key(*key)).cloned().collect();
+        for key in unknown {
+            let what = format!("`{ORIGINS}` has [{key}], which `{SOURCES}` lacks");
+            self.fault(start, what, format!("add it to `{SOURCES}`, or leave it out"));
+        }
+        Some(origins)
     }
 
     fn topology(&mut self) -> Option<Topology> {

@@ -1,6 +1,6 @@
 //! Which keys a hardware description has.
 
-use crate::constants::{ENERGY, LAYOUT, NAME, SOURCES, SUMMARY, TILES, prices, sections};
+use crate::constants::{ENERGY, LAYOUT, NAME, ORIGINS, SOURCES, SUMMARY, TILES, prices, sections};
 use std::collections::BTreeSet;
 
 /// Every path that a description may have.
@@ -14,7 +14,7 @@ pub struct Known {
 impl Known {
     pub fn new() -> Self {
         let of = |path: &str, key: &str| format!("{path}.{key}");
-        let mut leaves: Vec<String> = [NAME, SUMMARY, SOURCES, LAYOUT, TILES].map(String::from).to_vec();
+        let mut leaves: Vec<String> = [NAME, SUMMARY, SOURCES, ORIGINS, LAYOUT, TILES].map(String::from).to_vec();
         leaves.extend(sections().iter().flat_map(|(path, fields)| fields.iter().map(|field| of(path, field.key))));
         leaves.extend(prices().iter().map(|(key, _)| of(ENERGY, key)));
         let mut known = Self { sections: BTreeSet::from([String::new()]), leaves };

@@ -19,7 +19,7 @@ mod trace;
 mod waveform;
 
 pub use bundle::{write_bundle, write_images, write_sample};
-pub use chips::{chip_listing, chips_listing};
+pub use chips::{ChipListing, chip_listing, chips_json, chips_listing};
 pub use difference::{difference_json, difference_table};
 pub use file::{WriteError, make, write_pages};
 pub use front::write_front;
@@ -31,7 +31,7 @@ pub use results::{write_accuracy_json, write_summary};
 pub use rows::{CSV, Claim, Journal, JournalError, MANIFEST, PARQUET, write_parquet, write_table};
 pub use table::{
     accuracy_table, agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, rows_json,
-    rows_table, run_table, run_verdict, whole,
+    rows_table, run_table, run_verdict, sensitivity_table, whole,
 };
 pub use timeline::{timeline, write_timeline};
 pub use trace::write_trace;

@@ -2,7 +2,7 @@
 
 use crate::rows::{Cell, ColumnKind};
 use crate::summary::{AccuracyTable, Agreement, LayerSummary, MappingSummary, RunSummary};
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Columns of the terminal, 0 where there is none.
@@ -42,6 +42,23 @@ pub(super) fn table<const N: usize>(
     table.set_header(titles).add_rows(rows);
     for column in table.column_iter_mut().skip(words) {
         column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// A table of words that is no wider than the terminal, or `width` columns without one: long cells take several lines.
+pub(super) fn narrow_table<const N: usize>(
+    titles: [&str; N],
+    width: u16,
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = empty();
+    table.set_header(titles).add_rows(rows);
+    if WIDTH.load(Ordering::Relaxed) == 0 {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     table.to_string()
 }
@@ -250,6 +267,35 @@ pub fn rows_json(rows: &crate::rows::Table) -> String {
         serde_json::Value::Object(values.collect())
     };
     serde_json::Value::Array(rows.rows.iter().map(object).collect()).to_string()
+}
+
+/// Price by price, the heaviest first: its part of the total, and the total if it were half or twice as high.
+#[must_use]
+pub fn sensitivity_table(run: &RunSummary) -> String {
+    let per_image = |energy_fj: u64| format!("{:.3}", energy_fj as f64 * 1e-9 / run.images.max(1) as f64);
+    let picojoules = |price_fj: u64| format!("{}", price_fj as f64 / 1000.0);
+    let rows = run.sensitivity.levers.iter().map(|lever| {
+        [
+            lever.constant.clone(),
+            if lever.count == 0 { String::new() } else { picojoules(lever.price_fj) },
+            if lever.count == 0 { String::new() } else { whole(lever.count) },
+            per_image(lever.energy_fj),
+            format!("{:.2} %", lever.share * 100.0),
+            per_image(lever.halved_fj),
+            per_image(lever.doubled_fj),
+        ]
+    });
+    let titles = ["constant", "pJ", "times", "µJ per image", "share", "total if halved", "total if doubled"];
+    let prices = table(titles, 1, rows);
+    let exponentials = run.actions.get("softmax_exp").copied().unwrap_or(0);
+    if exponentials == 0 {
+        return prices;
+    }
+    let rows = run.sensitivity.softmax.iter().map(|point| {
+        let change = point.energy_fj as f64 / run.energy_fj.max(1) as f64 - 1.0;
+        [picojoules(point.price_fj), per_image(point.energy_fj), format!("{:+.2} %", change * 100.0)]
+    });
+    format!("{prices}\n\n{}", table(["softmax_exp_pj", "total µJ per image", "change"], 0, rows))
 }
 
 /// T by settle steps: top-1 in percent.

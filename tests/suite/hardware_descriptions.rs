@@ -96,3 +96,38 @@ fn the_documentation_explains_every_constant() {
         assert!(text == wanted, "hwmodels/README.md is out of date: run this test with INSTA_UPDATE=always");
     }
 }
+
+#[test]
+fn every_constant_says_of_which_node_it_is_and_whether_it_is_marginal() {
+    let row = |chip: &str, path: &str| {
+        let constant = preset(chip, &[]).constants().into_iter().find(|constant| constant.path == path).unwrap();
+        (constant.node, constant.basis)
+    };
+    let words = |node: &str, basis: &str| (node.to_string(), basis.to_string());
+    assert_eq!(row("loihi", "energy.synaptic_op_pj"), words("14 nm, 0.75 V", "marginal"));
+    assert_eq!(row("truenorth", "energy.synaptic_op_pj"), words("28 nm", "whole-chip average"));
+    assert_eq!(row("truenorth", "energy.spike_pj"), words("", "contained in another"));
+    assert_eq!(row("mesh28", "energy.softmax_exp_pj"), words("", "assumed"));
+    assert_eq!(row("mesh28", "topology.core.lanes".replace("topology", "timing").as_str()), words("", "chosen"));
+    for (name, _) in load::PRESETS {
+        for constant in preset(name, &[]).constants() {
+            assert!(!constant.basis.is_empty(), "{name}: {constant:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_with_an_unsourced_constant_is_refused_by_chips() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chip.ron");
+    let text =
+        load::preset("loihi").unwrap().replace("synaptic_op_pj: (23.6, \"D18\")", "synaptic_op_pj: (23.6, \"\")");
+    std::fs::write(&file, text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_spikemesh")).arg("chips").arg(&file).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let error = String::from_utf8(output.stderr).unwrap().replace(&file.display().to_string(), "chip.ron");
+    insta::assert_snapshot!(
+        error,
+        @"error: chip.ron:119:32: `energy.synaptic_op_pj` has no source; write where its value comes from, in quotes, or that it is a design choice"
+    );
+}
