@@ -15,7 +15,7 @@ fn graph() -> Result<Graph<i32>, Failure> {
     Ok(convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?)
 }
 
-fn spikes(graph: &Graph<i32>) -> Result<Outcome<i32>, Failure> {
+fn spikes(graph: &Graph<i32>) -> Result<Outcome, Failure> {
     let (settle, semantics, schedule) = (Settle::ToSilence, Semantics::EXACT, Schedule::SameStep);
     let options = Options { time_steps: 4, settle, semantics, schedule, record: true };
     Ok(Spiking::new(graph).run(sample::images(sample::SEED, 1).image(0), &options)?)

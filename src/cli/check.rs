@@ -60,10 +60,11 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
         SemanticsName::Exact => "exact",
         SemanticsName::Reference => "reference",
     };
+    let spiking = Spiking::new(&graph);
     let bar = progress.bar("check", images.len());
     let comparisons = functional::each_image(&images, |_, image| {
         bar.inc(1);
-        Ok::<_, functional::FunctionalError>(compared(&graph, image, &options)?.1)
+        Ok::<_, functional::FunctionalError>(compared(&spiking, image, &options)?.1)
     })?;
     bar.finish_and_clear();
     let wheel = progress.wheel("float network");
@@ -80,12 +81,12 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
 
 /// A spiking run of one image, and how it compares with the integer network.
 pub fn compared(
-    graph: &Graph<i32>,
+    spiking: &Spiking,
     image: &[u8],
     options: &Options,
-) -> Result<(Outcome<i32>, Comparison), functional::FunctionalError> {
-    let outcome = Spiking::new(graph).run(image, options)?;
-    let quantised = functional::quantised_ann(graph, image, options.time_steps)?;
+) -> Result<(Outcome, Comparison), functional::FunctionalError> {
+    let outcome = spiking.run(image, options)?;
+    let quantised = functional::quantised_ann(spiking.graph(), image, options.time_steps)?;
     let equal = outcome
         .values
         .iter()

@@ -210,10 +210,11 @@ fn simulate(
     let bar = progress.bar("run", images.len());
     let clock = Clock::start();
     let machine = placed.machine(graph)?;
+    let spiking = Spiking::new(graph);
     let runs: Result<Vec<ImageRun>, Failure> = (0..images.len())
         .into_par_iter()
         .map(|index| {
-            let run = image_run(&machine, graph, images.image(index), &options, live);
+            let run = image_run(&machine, &spiking, images.image(index), &options, live);
             bar.inc(1);
             run
         })
@@ -231,12 +232,12 @@ fn simulate(
 
 fn image_run(
     machine: &Machine,
-    graph: &Graph<i32>,
+    spiking: &Spiking,
     image: &[u8],
     options: &Options,
     live: bool,
 ) -> Result<ImageRun, Failure> {
-    let (outcome, comparison) = check::compared(graph, image, options)?;
+    let (outcome, comparison) = check::compared(spiking, image, options)?;
     let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
     let (activity, live_equal) = if live {
         let outcome = machine.live(image, options.time_steps, trace.steps)?;

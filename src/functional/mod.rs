@@ -15,7 +15,6 @@ pub mod slice;
 pub mod softmax;
 mod spiking;
 mod sums;
-mod train;
 
 pub use attention::Attention;
 pub use float_ann::float_ann;
@@ -93,6 +92,14 @@ pub enum FunctionalError {
         stage: String,
         /// Largest size of a sum.
         size: u64,
+    },
+    /// A maximum that moves by more than a spike.
+    #[error("the maximum of stage `{stage}` changes by {change} in one step; let it read the single spikes of a stage")]
+    Jump {
+        /// Name of the stage.
+        stage: String,
+        /// The change.
+        change: i32,
     },
     /// A neuron without an activation.
     #[error("stage `{stage}` has plain neurons, which have no activation without time; only a spiking run knows them")]

@@ -1,11 +1,12 @@
 //! The rules for one region of one stage, event by event: what a unit of a chip computes, whatever the order of arrival.
 
+use super::Semantics;
 use super::arithmetic::{Arithmetic, Sum};
 use super::attention::{Context, Scores, Softmax};
+use super::bounds::Bounds;
 use super::max_pool::MaxPool;
 use super::population::Population;
 use super::sums::Emit;
-use super::{Semantics, bounds};
 use crate::graph::{Graph, Stage, StageKind, Synapses};
 use crate::trace::Widths;
 use crate::units::{Region, StageId};
@@ -57,7 +58,7 @@ impl<'g> SliceState<'g> {
     ) -> Vec<Self> {
         // A neuron gets no input later than one step for each stage before it after the last drive.
         let fires = time_steps.saturating_add(graph.stages.len() as u32);
-        let sums = bounds::sums(graph, fires);
+        let sums = Bounds::new(graph).sums(graph, fires);
         let state = |(stage, region): (StageId, Region)| {
             let narrow = i32::narrow(sums[stage.index()]);
             let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };
@@ -183,11 +184,6 @@ impl<'g, S: Arithmetic> SliceState<'g, S> {
     #[must_use]
     pub fn widths(&self) -> Widths {
         self.widths.clone().unwrap_or_default()
-    }
-
-    /// The widths counted since the last call.
-    pub(super) fn take_widths(&mut self) -> Widths {
-        self.widths.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Synaptic operations so far: sums changed, or windows compared.

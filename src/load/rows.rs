@@ -24,7 +24,7 @@ pub fn rows(path: &Path, columns: &[Column]) -> Result<(Table, u64), LoadError> 
     let name = source.name.clone();
     let text = source.text()?;
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    let mut reader = csv::Reader::from_reader(text[..whole].as_bytes());
+    let mut reader = csv::Reader::from_reader(&text.as_bytes()[..whole]);
     let titles = reader.headers().map_err(|error| damaged(&name, &error))?.clone();
     if whole > 0 && !titles.iter().eq(columns.iter().map(|column| column.name.as_str())) {
         let what = format!("has columns {}", titles.iter().collect::<Vec<_>>().join(", "));

@@ -5,8 +5,11 @@ use crate::summary::{LayerSummary, RunSummary};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Title of a column, and the figure of a layer that stands in it.
+type Figure = (&'static str, fn(&LayerSummary) -> f64);
+
 /// Figures of a layer that are compared.
-const FIGURES: [(&str, fn(&LayerSummary) -> f64); 7] = [
+const FIGURES: [Figure; 7] = [
     ("units", |layer| layer.cores as f64),
     ("spikes", |layer| layer.spikes as f64),
     ("synaptic ops", |layer| layer.synaptic_ops as f64),

@@ -30,7 +30,7 @@ fn program(graph: &Graph<i32>, hardware: &Hardware, strategy: Strategy) -> Progr
     compile::program(graph, "", &hardware.name, &hardware.topology, &mapping).unwrap()
 }
 
-fn functional(graph: &Graph<i32>, image: &[u8], time_steps: u32, discipline: Discipline) -> Outcome<i32> {
+fn functional(graph: &Graph<i32>, image: &[u8], time_steps: u32, discipline: Discipline) -> Outcome {
     let options = Options {
         time_steps,
         settle: Settle::ToSilence,

@@ -17,7 +17,7 @@ fn options(time_steps: u32, schedule: Schedule) -> Options {
     Options { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true }
 }
 
-fn run(graph: &Graph<i32>, image: &[u8], time_steps: u32, schedule: Schedule) -> Outcome<i32> {
+fn run(graph: &Graph<i32>, image: &[u8], time_steps: u32, schedule: Schedule) -> Outcome {
     Spiking::new(graph).run(image, &options(time_steps, schedule)).unwrap()
 }
 

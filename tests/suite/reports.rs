@@ -19,7 +19,7 @@ struct Case {
     graph: Graph<i32>,
     chip: Hardware,
     program: Program,
-    outcome: Outcome<i32>,
+    outcome: Outcome,
 }
 
 fn case() -> Case {

@@ -151,12 +151,15 @@ fn a_row_is_a_run() {
     let reader = SerializedFileReader::new(file).unwrap();
     for (row, cells) in reader.get_row_iter(None).unwrap().zip(&table.rows) {
         for ((name, field), (column, cell)) in row.unwrap().get_column_iter().zip(table.columns.iter().zip(cells)) {
-            let stored = match field {
-                Field::Null => None,
-                Field::Long(value) => Some(value.to_string()),
-                Field::Double(value) => Some(value.to_string()),
-                Field::Str(word) => Some(word.clone()),
-                other => panic!("{other:?}"),
+            let stored = if let Field::Long(value) = field {
+                Some(value.to_string())
+            } else if let Field::Double(value) = field {
+                Some(value.to_string())
+            } else if let Field::Str(word) = field {
+                Some(word.clone())
+            } else {
+                assert_eq!(field, &Field::Null);
+                None
             };
             assert_eq!((name, stored.unwrap_or_default()), (&column.name, cell.to_string()));
         }

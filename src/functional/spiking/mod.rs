@@ -1,0 +1,292 @@
+//! The spiking run: each stage through all its steps before the next one starts, as nothing flows back.
+
+mod attention;
+mod max_pool;
+mod neurons;
+mod rested;
+mod synapses;
+mod train;
+
+use super::bounds::Bounds;
+use super::{FunctionalError, Semantics, input};
+use crate::graph::{Graph, StageKind};
+use crate::trace::{ImageTrace, Schedule};
+use crate::units::{Grid, StageId};
+use attention::Graded;
+use max_pool::Windows;
+use neurons::Population;
+use rested::Rested;
+use synapses::Afferents;
+use train::Train;
+
+/// How long a run goes on after the drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// Until nothing is sent any more and nothing can fire.
+    ToSilence,
+    /// For this many steps.
+    Steps(u32),
+}
+
+/// How a network is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// T: steps in which the image and the biases are injected.
+    pub time_steps: u32,
+    /// How long it goes on afterwards.
+    pub settle: Settle,
+    /// What is computed.
+    pub semantics: Semantics,
+    /// When spikes are integrated.
+    pub schedule: Schedule,
+    /// Whether to keep all spikes and widths.
+    pub record: bool,
+}
+
+/// What a run of one image gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Steps run: to silence, the last one in which anything was sent or integrated, and at least T.
+    pub steps: u32,
+    /// All spikes, where they were to be recorded.
+    pub trace: Option<ImageTrace>,
+    /// What each stage holds in the end, in the order of its grid (see [`super::slice::SliceState::values`]).
+    pub values: Vec<Vec<i64>>,
+    /// Logits after each step, times T: potential · scale. Entry `t − 1` is that after step t.
+    pub logits_by_step: Vec<Vec<f32>>,
+    /// Synaptic operations of each stage: sums changed, or windows compared, by what arrived.
+    pub synaptic_ops: Vec<u64>,
+    /// Spikes, or graded values, that each stage sent.
+    pub spikes: Vec<u64>,
+    /// How many of them were negative.
+    pub negative_spikes: Vec<u64>,
+    /// The last step in which each stage sent anything; 0 where it never did.
+    pub last_step: Vec<u32>,
+}
+
+/// A spiking graph ready to run: synapses laid out once for all images.
+#[derive(Debug)]
+pub struct Spiking<'g> {
+    graph: &'g Graph<i32>,
+    layouts: Vec<Layout<'g>>,
+    bounds: Bounds,
+}
+
+/// What a stage needs beside its numbers.
+#[derive(Debug)]
+enum Layout<'g> {
+    Synapses(Afferents<'g>),
+    Windows(Windows),
+    Nothing,
+}
+
+/// One stage after all its steps.
+#[derive(Debug)]
+struct Ran {
+    train: Train,
+    values: Vec<i64>,
+    operations: u64,
+    /// The last step in which anything arrives, or 0.
+    last_input: u32,
+    /// Widths of its values, where they are recorded.
+    widths: Rested,
+    /// Potentials of a readout after each step.
+    potentials_by_step: Vec<Vec<i64>>,
+}
+
+impl<'g> Spiking<'g> {
+    /// A run of this graph.
+    #[must_use]
+    pub fn new(graph: &'g Graph<i32>) -> Self {
+        let layout = |stage: &'g crate::graph::Stage<i32>| match &stage.kind {
+            StageKind::Neurons(neurons) => Layout::Synapses(Afferents::new(graph, stage, &neurons.synapses)),
+            StageKind::Readout { synapses, .. } => Layout::Synapses(Afferents::new(graph, stage, synapses)),
+            StageKind::MaxPool { source, window } => {
+                Layout::Windows(Windows::new(*window, graph.stage(*source).grid, stage.grid))
+            }
+            StageKind::Input(_) | StageKind::Scores { .. } | StageKind::Softmax { .. } | StageKind::Context { .. } => {
+                Layout::Nothing
+            }
+        };
+        Self { graph, layouts: graph.stages.iter().map(layout).collect(), bounds: Bounds::new(graph) }
+    }
+
+    /// The graph that it runs.
+    #[must_use]
+    pub fn graph(&self) -> &'g Graph<i32> {
+        self.graph
+    }
+
+    /// Runs one image of `height · width · channels` bytes.
+    ///
+    /// # Errors
+    /// If the image has another size, a sum may outgrow its number, or a stage never falls silent.
+    pub fn run(&self, image: &[u8], options: &Options) -> Result<Outcome, FunctionalError> {
+        self.run_observed(image, options, &mut |_| {})
+    }
+
+    /// Runs one image, and calls `done` after each stage.
+    ///
+    /// # Errors
+    /// As [`Spiking::run`].
+    pub fn run_observed(
+        &self,
+        image: &[u8],
+        options: &Options,
+        done: &mut dyn FnMut(StageId),
+    ) -> Result<Outcome, FunctionalError> {
+        let pixels = input::injected(self.graph, image)?;
+        let sums = self.check(options)?;
+        let mut runs = vec![];
+        for id in self.graph.ids() {
+            let run = self.stage(id, &pixels, &runs, sums[id.index()], options)?;
+            runs.push(run);
+            done(id);
+        }
+        Ok(self.outcome(runs, options))
+    }
+
+    /// The bounds of all sums, where every graded value fits.
+    fn check(&self, options: &Options) -> Result<Vec<f64>, FunctionalError> {
+        if options.time_steps == 0 {
+            return Err(FunctionalError::NoTimeSteps);
+        }
+        let settle = match options.settle {
+            Settle::Steps(settle) => settle,
+            Settle::ToSilence => 0,
+        };
+        let fires = options.time_steps.saturating_add(settle).saturating_add(self.graph.stages.len() as u32);
+        let sums = self.bounds.sums(self.graph, fires);
+        for (stage, &size) in self.graph.stages.iter().zip(&sums) {
+            if stage.kind.is_graded() && !narrow(size) {
+                return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: size as u64 });
+            }
+            if options.settle == Settle::ToSilence && options.semantics.settle_bias && stage.kind.synapses().is_some() {
+                return Err(FunctionalError::Restless { stage: stage.name.clone(), steps: options.time_steps });
+            }
+        }
+        Ok(sums)
+    }
+
+    fn stage(
+        &self,
+        id: StageId,
+        pixels: &[i32],
+        before: &[Ran],
+        size: f64,
+        options: &Options,
+    ) -> Result<Ran, FunctionalError> {
+        let stage = self.graph.stage(id);
+        let (name, grid) = (stage.name.as_str(), stage.grid);
+        let train = |id: &StageId| &before[id.index()].train;
+        let sources = stage.kind.sources();
+        let last_input = sources.iter().map(|source| train(source).last_step).filter(|&step| step > 0).max();
+        let last_input = last_input.map_or(0, |step| step + options.schedule.delay());
+        let graded = Graded { name, grid, options, last_input };
+        match (&stage.kind, &self.layouts[id.index()]) {
+            (StageKind::Scores { queries, keys, heads }, _) => {
+                attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
+            }
+            (StageKind::Softmax { scores, rule }, _) => attention::softmax(&graded, train(scores), *rule),
+            (StageKind::Context { probabilities, values, heads }, _) => {
+                attention::context(&graded, [train(probabilities), train(values)], *heads as usize)
+            }
+            (StageKind::MaxPool { source, .. }, Layout::Windows(windows)) => {
+                max_pool::run((name, grid), windows, train(source), options, last_input)
+            }
+            (kind, Layout::Synapses(afferents)) => {
+                let neurons = match kind {
+                    StageKind::Neurons(neurons) => Some(neurons),
+                    StageKind::Readout { .. }
+                    | StageKind::Input(_)
+                    | StageKind::MaxPool { .. }
+                    | StageKind::Scores { .. }
+                    | StageKind::Softmax { .. }
+                    | StageKind::Context { .. } => None,
+                };
+                let population = Population { name, grid, afferents, neurons, trains: before, options, last_input };
+                if narrow(size) { neurons::run::<i32>(&population) } else { neurons::run::<i64>(&population) }
+            }
+            (_, Layout::Nothing | Layout::Windows(_)) => Ok(Ran::of_image(grid, pixels, options)),
+        }
+    }
+
+    fn outcome(&self, runs: Vec<Ran>, options: &Options) -> Outcome {
+        let steps = match options.settle {
+            Settle::Steps(settle) => options.time_steps + settle,
+            Settle::ToSilence => runs.iter().map(Ran::last_step).fold(options.time_steps, u32::max),
+        };
+        let scale = match self.graph.stages.last().map(|stage| &stage.kind) {
+            Some(StageKind::Readout { scale, .. }) => f64::from(*scale),
+            _ => 1.0,
+        };
+        let logits = |potentials: &Vec<i64>| potentials.iter().map(|&v| (v as f64 * scale) as f32).collect();
+        let mut logits_by_step: Vec<Vec<f32>> =
+            runs.last().map(|run| run.potentials_by_step.iter().map(logits).collect()).unwrap_or_default();
+        if let Some(last) = logits_by_step.last().cloned() {
+            logits_by_step.resize(steps as usize, last);
+        }
+        let mut outcome = Outcome {
+            steps,
+            trace: None,
+            values: vec![],
+            logits_by_step,
+            synaptic_ops: runs.iter().map(|run| run.operations).collect(),
+            spikes: runs.iter().map(|run| run.train.spikes).collect(),
+            negative_spikes: runs.iter().map(|run| run.train.negative).collect(),
+            last_step: runs.iter().map(|run| run.train.last_step).collect(),
+        };
+        let widths = runs.iter().map(|run| run.widths.over(steps)).collect();
+        let (values, trains): (_, Vec<Train>) = runs.into_iter().map(|run| (run.values, run.train)).unzip();
+        outcome.values = values;
+        if options.record {
+            let trains = trains.into_iter().map(|train| train.finish(steps)).collect();
+            outcome.trace = Some(ImageTrace { steps, trains, widths });
+        }
+        outcome
+    }
+}
+
+/// Whether sums of this size fit into 32 bits.
+fn narrow(size: f64) -> bool {
+    size <= f64::from(i32::MAX)
+}
+
+impl Ran {
+    fn new(grid: Grid, last_input: u32) -> Self {
+        Self {
+            train: Train::silent(grid),
+            values: vec![],
+            operations: 0,
+            last_input,
+            widths: Rested::default(),
+            potentials_by_step: vec![],
+        }
+    }
+
+    /// The input stage: the same pixels in each of the steps up to T.
+    fn of_image(grid: Grid, pixels: &[i32], options: &Options) -> Self {
+        let mut ran = Self::new(grid, 0);
+        if options.record {
+            ran.widths.rest(0, pixels);
+        }
+        ran.values = pixels.iter().map(|&pixel| i64::from(pixel) * i64::from(options.time_steps)).collect();
+        ran.train = Train::repeated(grid, pixels.to_vec(), options.time_steps);
+        ran
+    }
+
+    /// Notes the potentials of one position of a readout.
+    fn note_potentials<V: Copy + Into<i64>>(&mut self, step: u32, position: usize, potentials: &[V]) {
+        let step = step as usize;
+        self.potentials_by_step.resize_with(self.potentials_by_step.len().max(step), Vec::new);
+        let row = &mut self.potentials_by_step[step - 1];
+        row.resize(row.len().max((position + 1) * potentials.len()), 0);
+        let row = &mut row[position * potentials.len()..];
+        row.iter_mut().zip(potentials).for_each(|(to, &from)| *to = from.into());
+    }
+
+    /// The last step in which it sent or integrated anything.
+    fn last_step(&self) -> u32 {
+        self.train.last_step.max(self.last_input)
+    }
+}
