@@ -62,17 +62,43 @@ fn traffic(wiring: &Wiring, cycles: u64, permille: u64) -> u64 {
 fn flit_hops(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flit_hops");
     group.sample_size(10);
-    for (side, permille, cycles) in [(8, 200, 2000), (32, 200, 200), (32, 50, 400)] {
+    for (side, permille, cycles, limit) in [(8, 200, 2000, 25), (32, 200, 200, 40), (32, 50, 400, 40)] {
         let hardware = cores(side);
         let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
         let begin = Instant::now();
         let hops = traffic(&wiring, cycles, permille);
-        println!("{side}×{side} at 0.{permille:03}: {} ns per flit-hop", begin.elapsed().as_nanos() as u64 / hops);
+        let nanos = begin.elapsed().as_nanos() as u64 / hops;
+        println!("{side}×{side} at 0.{permille:03}: {nanos} ns per flit-hop, limit {limit}");
         group.throughput(Throughput::Elements(hops));
         group.bench_function(format!("{side}x{side} at 0.{permille:03}"), |bencher| {
             bencher.iter(|| traffic(&wiring, cycles, permille));
         });
     }
+}
+
+/// What routers cost in which nothing happens: a mesh in which one packet after the other crosses a single link.
+fn idle_routers(criterion: &mut Criterion) {
+    let (hardware, cycles) = (cores(32), 20_000);
+    let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
+    let run = || {
+        let (mut mesh, mut deliveries) = (Mesh::new(&wiring, Order::Forward), vec![]);
+        for now in 0..cycles {
+            mesh.carry(now, &mut deliveries);
+            deliveries.clear();
+            if now % 8 == 0 {
+                mesh.inject(UnitId(0), Packet { tag: 0, way: wiring.toward(UnitId(1)), flits: 1 });
+            }
+            mesh.launch(now);
+        }
+        mesh.moves()
+    };
+    let begin = Instant::now();
+    run();
+    let picos = begin.elapsed().as_nanos() as u64 * 1000 / (cycles * wiring.tiles() as u64);
+    println!("32×32, one link in use: {picos} ps per idle router and cycle, limit 1000");
+    let mut group = criterion.benchmark_group("idle_routers");
+    group.sample_size(10).throughput(Throughput::Elements(cycles * wiring.tiles() as u64));
+    group.bench_function("32x32", |bencher| bencher.iter(run));
 }
 
 /// A file of the folder with the real checkpoints, if it is there.
@@ -115,5 +141,5 @@ fn image(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, flit_hops, image);
+criterion_group!(benches, flit_hops, idle_routers, image);
 criterion_main!(benches);

@@ -106,6 +106,7 @@ actions! {
     FlitRoute, "flit_route", Network, "router passages", "One flit buffered in a router and switched to one output.";
     HopHorizontal, "hop_horizontal", Network, "hops E-W", "One flit over one link to the east or west.";
     HopVertical, "hop_vertical", Network, "hops N-S", "One flit over one link to the north or south.";
+    HopChip, "hop_chip", Network, "hops between chips", "One flit over one link to another chip.";
     LocalDelivery, "local_delivery", Network, "deliveries", "One flit handed from a router to a unit of its tile.";
     PoolCompare, "pool_compare", MaxPool, "pool compares", "One count compared with the maximum of one window.";
     AttentionMac, "attention_mac", Attention, "attention MACs", "One operand added, with sign or multiplied, to one score or context sum.";

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::hardware::{
-    AttentionCapacity, AttentionTiming, Basis, Clock, CoreCapacity, CoreTiming, Field, Hardware, MaxPoolCapacity,
+    AttentionCapacity, AttentionTiming, Basis, Board, Clock, CoreCapacity, CoreTiming, Field, Hardware, MaxPoolCapacity,
     MaxPoolTiming, Mesh, Noc, NocTiming, Origin, PortTiming, Range, Section, SoftmaxCapacity, SoftmaxTiming,
     StepTiming,
 };
@@ -61,6 +61,7 @@ pub fn sections() -> Vec<(&'static str, &'static [Field])> {
         of::<AttentionCapacity>(),
         of::<SoftmaxCapacity>(),
         of::<Noc>(),
+        of::<Board>(),
         of::<Clock>(),
         of::<CoreTiming>(),
         of::<MaxPoolTiming>(),
@@ -172,6 +173,7 @@ impl Hardware {
             topology.attention.values(),
             topology.softmax.values(),
             topology.noc.values(),
+            topology.board.values(),
             timing.clock.values(),
             timing.core.values(),
             timing.max_pool.values(),

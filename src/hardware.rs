@@ -90,6 +90,8 @@ pub struct Topology {
     pub softmax: SoftmaxCapacity,
     /// The network on chip.
     pub noc: Noc,
+    /// How the mesh is divided into chips.
+    pub board: Board,
 }
 
 /// What a unit is.
@@ -158,6 +160,154 @@ impl Topology {
         let tile = TileId(y * self.mesh.columns + x);
         let units = self.units();
         inside.then(|| units.iter().position(|unit| unit.tile == tile && unit.port == port)).flatten().map(UnitId::at)
+    }
+}
+
+impl Topology {
+    /// Column and row, on the board, of the chip that a tile is on.
+    #[must_use]
+    pub fn chip_of(&self, tile: TileId) -> (u32, u32) {
+        let (x, y) = self.mesh.place(tile);
+        let Board { chips_across, chips_down, .. } = self.board;
+        (x / self.mesh.columns.div_ceil(chips_across), y / self.mesh.rows.div_ceil(chips_down))
+    }
+
+    /// How packets find their way over this mesh.
+    #[must_use]
+    pub fn ways(&self) -> Ways {
+        Ways { mesh: self.mesh, shape: self.noc.shape, routing: self.noc.routing }
+    }
+}
+
+/// A side of a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Direction {
+    /// To row `y - 1`.
+    North,
+    /// To column `x + 1`.
+    East,
+    /// To row `y + 1`.
+    South,
+    /// To column `x - 1`.
+    West,
+}
+
+impl Direction {
+    /// Every direction, in the order of the ports of a router.
+    pub const ALL: [Self; 4] = [Self::North, Self::East, Self::South, Self::West];
+
+    /// The name in reports.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::North => "north",
+            Self::East => "east",
+            Self::South => "south",
+            Self::West => "west",
+        }
+    }
+
+    /// Whether it leads along a row.
+    #[must_use]
+    pub fn is_horizontal(self) -> bool {
+        matches!(self, Self::East | Self::West)
+    }
+
+    /// The side on which a flit that leaves here arrives.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::North => Self::South,
+            Self::East => Self::West,
+            Self::South => Self::North,
+            Self::West => Self::East,
+        }
+    }
+}
+
+/// Dimension-order routing over a mesh or torus of tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ways {
+    mesh: Mesh,
+    shape: Shape,
+    routing: Routing,
+}
+
+impl Ways {
+    /// Where a packet leaves the router of one tile on its way to another; none where it has arrived. On a torus it takes
+    /// the shorter way round, and of two equal ones the one to the east or south.
+    #[must_use]
+    pub fn toward(self, from: TileId, to: TileId) -> Option<Direction> {
+        let ((x, y), (to_x, to_y)) = (self.mesh.place(from), self.mesh.place(to));
+        let horizontal = match self.along(x, to_x, self.mesh.columns) {
+            0 => None,
+            east if east > 0 => Some(Direction::East),
+            _ => Some(Direction::West),
+        };
+        let vertical = match self.along(y, to_y, self.mesh.rows) {
+            0 => None,
+            south if south > 0 => Some(Direction::South),
+            _ => Some(Direction::North),
+        };
+        match self.routing {
+            Routing::Xy => horizontal.or(vertical),
+            Routing::Yx => vertical.or(horizontal),
+        }
+    }
+
+    fn along(self, from: u32, to: u32, count: u32) -> i64 {
+        let (straight, count) = (i64::from(to) - i64::from(from), i64::from(count));
+        match self.shape {
+            Shape::Torus if 2 * straight > count => straight - count,
+            Shape::Torus if 2 * straight <= -count => straight + count,
+            Shape::Torus | Shape::Mesh => straight,
+        }
+    }
+
+    /// The tile on a side of another; none beyond the edge of a mesh, or where a ring of one tile would lead back to it.
+    #[must_use]
+    pub fn beside(self, tile: TileId, side: Direction) -> Option<TileId> {
+        let (x, y) = self.mesh.place(tile);
+        let step = |at: u32, count: u32, up: bool| match (self.closes(tile, side), up) {
+            (false, true) => Some(at + 1),
+            (false, false) => Some(at - 1),
+            (true, _) if self.shape == Shape::Mesh || count == 1 => None,
+            (true, true) => Some(0),
+            (true, false) => Some(count - 1),
+        };
+        let (x, y) = match side {
+            Direction::North => (x, step(y, self.mesh.rows, false)?),
+            Direction::East => (step(x, self.mesh.columns, true)?, y),
+            Direction::South => (x, step(y, self.mesh.rows, true)?),
+            Direction::West => (step(x, self.mesh.columns, false)?, y),
+        };
+        Some(TileId(y * self.mesh.columns + x))
+    }
+
+    /// Whether a side of a tile is at the edge of the drawing: on a torus, the link there closes its ring.
+    #[must_use]
+    pub fn closes(self, tile: TileId, side: Direction) -> bool {
+        let (x, y) = self.mesh.place(tile);
+        match side {
+            Direction::North => y == 0,
+            Direction::East => x + 1 == self.mesh.columns,
+            Direction::South => y + 1 == self.mesh.rows,
+            Direction::West => x == 0,
+        }
+    }
+
+    /// Whether a packet that leaves a tile by `side` for another still has a closing link before it, in this dimension, when
+    /// it is in the next router.
+    #[must_use]
+    pub fn closing_ahead(self, from: TileId, side: Direction, to: TileId) -> bool {
+        let Some(next) = self.beside(from, side).filter(|_| self.shape == Shape::Torus) else { return false };
+        let ((x, y), (to_x, to_y)) = (self.mesh.place(next), self.mesh.place(to));
+        match side {
+            Direction::North => y < to_y,
+            Direction::East => x > to_x,
+            Direction::South => y > to_y,
+            Direction::West => x < to_x,
+        }
     }
 }
 
@@ -349,6 +499,15 @@ choice!(
     }
 );
 choice!(
+    /// Where rows and columns of tiles end.
+    Shape {
+        /// At the edges.
+        Mesh = "mesh",
+        /// Nowhere: the last tile is next to the first.
+        Torus = "torus",
+    }
+);
+choice!(
     /// How a spike reaches several units.
     Multicast {
         /// As one packet for each unit.
@@ -435,6 +594,7 @@ section!(
 section!(
     /// The network on chip.
     Noc in "topology.noc" {
+        shape: Shape, Range::Word(Shape::KEYS), "Whether rows and columns of tiles end at the edges (mesh) or close to rings (torus, with half of the virtual channels for packets that are past the closing link).";
         routing: Routing, Range::Word(Routing::KEYS), "Which way a packet turns.";
         multicast: Multicast, Range::Word(Multicast::KEYS), "How a spike reaches several units.";
         virtual_channels: u32, Range::Whole(1, 16), "Virtual channels of each router input.";
@@ -444,6 +604,14 @@ section!(
         position_bits: u32, Range::Whole(0, 64), "Bits that name the firing neuron within a packet.";
         graded_bits: u32, Range::Whole(1, 64), "Payload of a graded spike, in bits; a plain spike carries its sign in 1.";
         spikes_per_packet: u32, Range::Whole(1, 1024), "Most spikes of one step and one route that share a packet.";
+    }
+);
+section!(
+    /// How the mesh is divided into chips.
+    Board in "topology.board" {
+        chips_across: u32, Range::Whole(1, 1024), "Chips side by side, which share the columns of the mesh evenly; a link that leaves its chip is a link between chips.";
+        chips_down: u32, Range::Whole(1, 1024), "Chips one below the other, which share the rows.";
+        chip_link_bits: u32, Range::Whole(1, 4096), "Bits that a link between chips carries in a cycle.";
     }
 );
 section!(
@@ -506,13 +674,15 @@ section!(
 section!(
     /// Routers and links.
     NocTiming in "timing.noc" {
-        router_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from a flit's arrival in a router to its leaving, when nothing is in its way.";
+        head_cycles: u64, Range::Whole(0, 64), "Cycles of a packet's head for its route and virtual channel before it asks for the switch; 0: look-ahead routing, and both allocations in one cycle by speculation.";
+        router_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from a flit's grant of the switch to its leaving the router, the cycle of the grant included.";
         link_horizontal_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the east or west.";
         link_vertical_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to the north or south.";
+        link_chip_cycles: u64, Range::Whole(1, 1_000_000), "Cycles of a link to another chip, for the first bits of a flit.";
         flit_interval_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from one flit to the next on the same link.";
         credit_cycles: u64, CYCLES, "Cycles from a buffer slot's release to its use by the upstream router.";
-        inject_cycles: u64, CYCLES, "Cycles from a unit's packet queue into the router's buffer.";
-        eject_cycles: u64, CYCLES, "Cycles from the router to a unit of its tile.";
+        inject_cycles: u64, Range::Whole(1, 1_000_000), "Cycles from a unit's packet queue to where the router can grant the switch.";
+        eject_cycles: u64, CYCLES, "Cycles from the router to a unit of its tile, which gives the slot back at once.";
     }
 );
 section!(

@@ -69,4 +69,5 @@ pub mod rows;
 pub mod sample;
 pub mod summary;
 pub mod trace;
+pub mod traffic;
 pub mod units;

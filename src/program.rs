@@ -1,5 +1,7 @@
 //! A graph in its place: which slice of which stage sits on which unit, and how spikes find their way.
 
+pub use crate::hardware::Direction;
+
 use crate::units::{Part, RouteId, SliceId, StageId, TileId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -83,52 +85,6 @@ pub struct TreeNode {
     pub next: [Option<u32>; 4],
     /// The slices of this tile that receive it.
     pub local: Vec<SliceId>,
-}
-
-/// A side of a router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Direction {
-    /// To row `y - 1`.
-    North,
-    /// To column `x + 1`.
-    East,
-    /// To row `y + 1`.
-    South,
-    /// To column `x - 1`.
-    West,
-}
-
-impl Direction {
-    /// Every direction, in the order of [`TreeNode::next`].
-    pub const ALL: [Self; 4] = [Self::North, Self::East, Self::South, Self::West];
-
-    /// The name in reports.
-    #[must_use]
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::North => "north",
-            Self::East => "east",
-            Self::South => "south",
-            Self::West => "west",
-        }
-    }
-
-    /// Whether it leads along a row.
-    #[must_use]
-    pub fn is_horizontal(self) -> bool {
-        matches!(self, Self::East | Self::West)
-    }
-
-    /// The side on which a flit that leaves here arrives.
-    #[must_use]
-    pub fn opposite(self) -> Self {
-        match self {
-            Self::North => Self::South,
-            Self::East => Self::West,
-            Self::South => Self::North,
-            Self::West => Self::East,
-        }
-    }
 }
 
 /// Which slice sits where: the part of a program that people read and edit.

@@ -22,6 +22,7 @@ mod interrupt;
 mod map;
 mod merge;
 mod meter;
+mod noc;
 mod pareto;
 mod probe;
 mod record;
@@ -126,6 +127,11 @@ enum Verb {
         after_help = "Examples:\n  spikemesh pareto sweep --columns time_ms_per_image,energy_uj_per_image --plot front.svg"
     )]
     Pareto(pareto::ParetoArgs),
+    /// Run synthetic traffic over a chip's routers: latency, throughput, load of the links
+    #[command(
+        after_help = "Examples:\n  spikemesh noc --chip mesh28 --rate 0.05,0.1,0.2 --seed 1,2,3\n  spikemesh noc --chip mesh28 --set mesh.columns=8 --set mesh.rows=8 --traffic transpose --rate 0.1 --json"
+    )]
+    Noc(noc::NocArgs),
     /// List, check and explain hardware descriptions
     #[command(after_help = "Examples:\n  spikemesh chips\n  spikemesh chips mesh28 --set mesh.columns=32")]
     Chips(chips::ChipsArgs),
@@ -204,6 +210,7 @@ pub fn main() -> ExitCode {
         Verb::Diff(args) => diff::diff(&args),
         Verb::Merge(args) => merge::merge(&args),
         Verb::Pareto(args) => pareto::pareto(&args),
+        Verb::Noc(args) => noc::noc(&args, &progress),
         Verb::Chips(args) => chips::chips(&args),
         Verb::Dump(args) => dump::dump(&args),
         Verb::Completions(args) => complete::completions(&args),

@@ -1,8 +1,8 @@
 //! The ways of spikes: for each slice its distinct sets of destinations, and for each set the trees of routers.
 
 use super::fan_out::FanOut;
-use crate::hardware::{Mesh, Multicast, Routing, Topology};
-use crate::program::{Direction, Route, Slice, Tree, TreeNode};
+use crate::hardware::{Multicast, Topology};
+use crate::program::{Route, Slice, Tree, TreeNode};
 use crate::units::{RouteId, SliceId, TileId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -62,7 +62,7 @@ pub(super) fn trees(
     let tree = |slices: &[SliceId]| {
         let mut tree = Tree { nodes: vec![TreeNode { tile: from, next: [None; 4], local: vec![] }] };
         for &slice in slices {
-            tree.extend(topology.mesh, topology.noc.routing, tile_of(slice), slice);
+            tree.extend(topology, tile_of(slice), slice);
         }
         tree
     };
@@ -76,7 +76,7 @@ pub(super) fn trees(
 /// The way of a packet from one tile to a slice on another.
 pub(super) fn way(topology: &Topology, from: TileId, to: TileId, slice: SliceId) -> Tree {
     let mut tree = Tree { nodes: vec![TreeNode { tile: from, next: [None; 4], local: vec![] }] };
-    tree.extend(topology.mesh, topology.noc.routing, to, slice);
+    tree.extend(topology, to, slice);
     tree
 }
 
@@ -85,46 +85,18 @@ impl Tree {
     ///
     /// All ways from one router turn once, from the same dimension to the other, so they share their first part and never
     /// meet again: no link is in a tree twice.
-    fn extend(&mut self, mesh: Mesh, routing: Routing, tile: TileId, slice: SliceId) {
-        let mut node = 0;
-        while let Some(direction) = turn(mesh, routing, self.nodes[node].tile, tile) {
+    fn extend(&mut self, topology: &Topology, tile: TileId, slice: SliceId) {
+        let (ways, mut node) = (topology.ways(), 0);
+        while let Some(direction) = ways.toward(self.nodes[node].tile, tile) {
+            let Some(beside) = ways.beside(self.nodes[node].tile, direction) else { break };
             let next = self.nodes[node].next[direction as usize].unwrap_or_else(|| {
-                let tile = neighbour(mesh, self.nodes[node].tile, direction);
                 let next = self.nodes.len() as u32;
-                self.nodes.push(TreeNode { tile, next: [None; 4], local: vec![] });
+                self.nodes.push(TreeNode { tile: beside, next: [None; 4], local: vec![] });
                 self.nodes[node].next[direction as usize] = Some(next);
                 next
             });
             node = next as usize;
         }
         self.nodes[node].local.push(slice);
-    }
-}
-
-/// Where a packet leaves `at` on its way to `to`; `None` where it has arrived.
-fn turn(mesh: Mesh, routing: Routing, at: TileId, to: TileId) -> Option<Direction> {
-    let ((x, y), (to_x, to_y)) = (mesh.place(at), mesh.place(to));
-    let along_row = match x.cmp(&to_x) {
-        std::cmp::Ordering::Less => Some(Direction::East),
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Greater => Some(Direction::West),
-    };
-    let along_column = match y.cmp(&to_y) {
-        std::cmp::Ordering::Less => Some(Direction::South),
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Greater => Some(Direction::North),
-    };
-    match routing {
-        Routing::Xy => along_row.or(along_column),
-        Routing::Yx => along_column.or(along_row),
-    }
-}
-
-fn neighbour(mesh: Mesh, tile: TileId, direction: Direction) -> TileId {
-    match direction {
-        Direction::North => TileId(tile.0 - mesh.columns),
-        Direction::East => TileId(tile.0 + 1),
-        Direction::South => TileId(tile.0 + mesh.columns),
-        Direction::West => TileId(tile.0 - 1),
     }
 }

@@ -1,5 +1,6 @@
 //! Why a run was refused, or came to a standstill.
 
+use super::mesh::{Mesh, Stuck};
 use crate::units::{Cycle, TileId, UnitId};
 use std::fmt;
 
@@ -15,6 +16,30 @@ pub enum EngineError {
         units: usize,
         /// The most that are possible.
         most: usize,
+    },
+    /// A router has more virtual channels than it can keep apart.
+    #[error(
+        "the router of {tile} has {ports} ports with {vcs} virtual channels each, and a router keeps {most} apart: lower \
+         noc.virtual_channels, or spread the units over more tiles"
+    )]
+    Queues {
+        /// The tile.
+        tile: TileId,
+        /// Its ports: four sides, and its units.
+        ports: u32,
+        /// Virtual channels of each.
+        vcs: u32,
+        /// The most that are possible.
+        most: u32,
+    },
+    /// The rings of a torus need virtual channels to be free of deadlock.
+    #[error(
+        "packets on the rings of a torus could wait for each other for ever with {vcs} virtual channel: --set \
+         noc.virtual_channels=2 or more, or noc.shape=mesh"
+    )]
+    Torus {
+        /// Virtual channels.
+        vcs: u32,
     },
     /// A route does not fit the chip.
     #[error("a route from {from} does not fit the chip: {what}; compile the program for this chip again")]
@@ -43,6 +68,17 @@ pub enum EngineError {
     /// Nothing can move any more.
     #[error("{0}")]
     Stall(Stall),
+}
+
+impl EngineError {
+    /// The standstill of a network that carries nothing but packets.
+    pub(super) fn standstill(cycle: Cycle, mesh: &Mesh) -> Self {
+        let culprit = |stuck: Stuck| Culprit {
+            who: format!("packet {} at {}, {}", stuck.tag, stuck.tile, stuck.input),
+            waits_for: stuck.lacks,
+        };
+        Self::Stall(Stall { cycle, culprits: mesh.stuck().into_iter().map(culprit).collect() })
+    }
 }
 
 /// A standstill, and who waits for what.

@@ -152,8 +152,9 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         activity.counts.add(Action::FlitRoute, flits * passage.routes);
         activity.counts.add(Action::HopHorizontal, flits * passage.horizontal);
         activity.counts.add(Action::HopVertical, flits * passage.vertical);
+        activity.counts.add(Action::HopChip, flits * passage.between_chips);
         activity.counts.add(Action::LocalDelivery, flits * passage.deliveries);
-        activity.flit_hops += flits * (passage.horizontal + passage.vertical);
+        activity.flit_hops += flits * (passage.horizontal + passage.vertical + passage.between_chips);
         self.mesh.inject(self.machine.seats[slice].unit, packet);
     }
 }

@@ -89,9 +89,10 @@ impl Machine<'_> {
     fn flight(&self, directed: &Directed) -> Cycle {
         let (timing, passage) = (&self.wiring.timing, &directed.passage);
         timing.inject_cycles
-            + passage.routes * timing.router_cycles
+            + passage.routes * (timing.head_cycles + timing.router_cycles)
             + passage.horizontal * timing.link_horizontal_cycles
             + passage.vertical * timing.link_vertical_cycles
+            + passage.between_chips * timing.link_chip_cycles
             + timing.eject_cycles
     }
 

@@ -27,6 +27,7 @@ mod packets;
 mod recorder;
 mod run;
 mod state;
+mod traffic;
 mod units;
 
 pub use control::schedule;
@@ -34,6 +35,7 @@ pub use fault::{Culprit, EngineError, Stall};
 pub use forecast::Forecast;
 pub use machine::Machine;
 pub use recorder::{Log, Recorder};
+pub use traffic::traffic;
 
 use drive::{Live, Replay};
 use recorder::Silent;

@@ -96,7 +96,7 @@ impl Reader<'_> {
     fn topology(&mut self) -> Option<Topology> {
         let (mesh, layout) = (self.section(), self.layout());
         let (core, max_pool, attention) = (self.section(), self.section(), self.section());
-        let (softmax, noc) = (self.section(), self.section());
+        let (softmax, noc, board) = (self.section(), self.section(), self.section());
         let (layout, tiles) = layout?;
         Some(Topology {
             mesh: mesh?,
@@ -107,6 +107,7 @@ impl Reader<'_> {
             attention: attention?,
             softmax: softmax?,
             noc: noc?,
+            board: board?,
         })
     }
 

@@ -16,6 +16,7 @@ mod rows;
 mod table;
 mod timeline;
 mod trace;
+mod traffic;
 mod waveform;
 
 pub use bundle::{write_bundle, write_images, write_sample};
@@ -35,4 +36,5 @@ pub use table::{
 };
 pub use timeline::{timeline, write_timeline};
 pub use trace::write_trace;
+pub use traffic::load_table;
 pub use waveform::{waveform, write_waveform};

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each behaviour uses what it needs")]
 
 use spikemesh::hardware::{
-    AttentionCapacity, CoreCapacity, Kernels, MaxPoolCapacity, Mesh, Multicast, Noc, Routing, SoftmaxCapacity,
-    Topology, UnitKind,
+    AttentionCapacity, Board, CoreCapacity, Kernels, MaxPoolCapacity, Mesh, Multicast, Noc, Routing, Shape,
+    SoftmaxCapacity, Topology, UnitKind,
 };
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ pub fn topology(columns: u32, rows: u32) -> Topology {
         attention: AttentionCapacity { state_bits: 1 << 24 },
         softmax: SoftmaxCapacity { state_bits: 1 << 24, table_bits: 8 },
         noc: Noc {
+            shape: Shape::Mesh,
             routing: Routing::Xy,
             multicast: Multicast::Tree,
             virtual_channels: 2,
@@ -44,5 +45,6 @@ pub fn topology(columns: u32, rows: u32) -> Topology {
             graded_bits: 16,
             spikes_per_packet: 1,
         },
+        board: Board { chips_across: 1, chips_down: 1, chip_link_bits: 32 },
     }
 }

@@ -81,7 +81,7 @@ fn conserved(graph: &Graph<i32>, program: &Program, activity: &Activity, operati
     let sum = |action| activity.slices.iter().map(|slice| slice.counts[action]).sum::<u64>();
     let hops: u64 = activity.slices.iter().map(|slice| slice.flit_hops).sum();
     assert_eq!(activity.link_flits.iter().sum::<u64>(), hops);
-    assert_eq!(sum(Action::HopHorizontal) + sum(Action::HopVertical), hops);
+    assert_eq!(sum(Action::HopHorizontal) + sum(Action::HopVertical) + sum(Action::HopChip), hops);
     assert_eq!(sum(Action::FlitRoute), hops + sum(Action::LocalDelivery));
     assert!(activity.slices.iter().all(|slice| slice.busy_cycles <= activity.cycles));
     assert!(activity.step_ends.is_sorted() && activity.step_ends.last() == Some(&activity.cycles));
@@ -141,9 +141,12 @@ fn buffers_packets_soma_and_timing_change_cycles_but_not_spikes() {
         &["flit_bits=64", "buffer_flits=5", "virtual_channels=3"],
         &["soma=sweep"],
         &["soma=sweep", "discipline=barrier", "barrier_cycles=0"],
-        &["flit_interval_cycles=3", "credit_cycles=0", "inject_cycles=0", "eject_cycles=0"],
+        &["flit_interval_cycles=3", "credit_cycles=0", "inject_cycles=1", "eject_cycles=0"],
         &["link_horizontal_cycles=9", "routing=yx"],
         &["steps_ahead=5"],
+        &["head_cycles=2"],
+        &["shape=torus"],
+        &["chips_across=2", "chip_link_bits=4"],
     ] {
         let activity = agreed(&graph, &image, 2, &small_chip(sets), Strategy::Snake);
         assert_ne!(activity, plain, "{sets:?}");

@@ -17,6 +17,8 @@ mod files_written_and_read;
 mod hardware_descriptions;
 mod mapping_errors;
 mod noc;
+mod noc_booksim;
+mod noc_shapes;
 mod packing;
 mod partition;
 mod placement;

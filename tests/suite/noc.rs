@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A mesh of cores with the timing of `mesh28`.
-fn cores(columns: u32, rows: u32, edit: impl FnOnce(&mut Hardware)) -> Hardware {
+pub fn cores(columns: u32, rows: u32, edit: impl FnOnce(&mut Hardware)) -> Hardware {
     let mut hardware = load::hardware(Path::new("mesh28"), &[]).unwrap();
     hardware.topology.mesh = Size { columns, rows };
     hardware.topology.layout = vec!["C".to_string()];
@@ -20,12 +20,12 @@ fn cores(columns: u32, rows: u32, edit: impl FnOnce(&mut Hardware)) -> Hardware 
     hardware
 }
 
-fn wiring(hardware: &Hardware) -> Wiring {
+pub fn wiring(hardware: &Hardware) -> Wiring {
     Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap()
 }
 
 /// Injects packets in their cycles and runs until nothing moves; the cycles that were looked at are counted.
-fn run(mesh: &mut Mesh, mut schedule: Vec<(Cycle, UnitId, Packet)>) -> (Vec<Delivery>, u64) {
+pub fn run(mesh: &mut Mesh, mut schedule: Vec<(Cycle, UnitId, Packet)>) -> (Vec<Delivery>, u64) {
     schedule.sort_by_key(|&(at, ..)| at);
     let mut schedule = schedule.into_iter().peekable();
     let (mut deliveries, mut now, mut looked) = (vec![], 0, 0);
@@ -44,7 +44,7 @@ fn run(mesh: &mut Mesh, mut schedule: Vec<(Cycle, UnitId, Packet)>) -> (Vec<Deli
 }
 
 /// The tree of the ways along the row first to every unit of a mesh with one unit on each tile.
-fn tree(columns: u32, from: u32, to: &BTreeSet<u32>) -> Tree {
+pub fn tree(columns: u32, from: u32, to: &BTreeSet<u32>) -> Tree {
     let mut nodes = vec![TreeNode { tile: TileId(from), next: [None; 4], local: vec![] }];
     for &to in to {
         let (mut at, mut tile) = (0, from);
@@ -88,11 +88,12 @@ fn every_latency_and_the_flit_interval_enter_the_closed_form() {
         let noc = &mut hardware.timing.noc;
         (noc.router_cycles, noc.link_horizontal_cycles, noc.link_vertical_cycles) = (7, 3, 5);
         (noc.inject_cycles, noc.eject_cycles, noc.flit_interval_cycles) = (11, 13, 2);
+        noc.head_cycles = 2;
     });
     let wiring = wiring(&hardware);
     let packet = Packet { tag: 9, way: wiring.toward(UnitId(6 * 4 + 3)), flits: 4 };
     let (deliveries, _) = run(&mut Mesh::new(&wiring, Order::Forward), vec![(0, UnitId(0), packet)]);
-    let cycle = 11 + 8 * 7 + 3 * 3 + 4 * 5 + 13 + 3 * 2;
+    let cycle = 11 + 8 * (2 + 7) + 3 * 3 + 4 * 5 + 13 + 3 * 2;
     assert_eq!(deliveries, [Delivery { cycle, unit: UnitId(27), tag: 9 }]);
 }
 
@@ -101,7 +102,6 @@ fn throughput_of_one_virtual_channel_is_slots_over_the_credit_loop() {
     for (slots, flits_in_five) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 5)] {
         let hardware = cores(4, 1, |hardware| {
             (hardware.topology.noc.virtual_channels, hardware.topology.noc.buffer_flits) = (1, slots);
-            hardware.timing.noc.inject_cycles = 1;
         });
         let wiring = wiring(&hardware);
         let packet = |tag| (0, UnitId(0), Packet { tag, way: wiring.toward(UnitId(3)), flits: 1 });

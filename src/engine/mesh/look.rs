@@ -19,7 +19,7 @@ impl Mesh<'_> {
         let (first, end) = (self.wiring.first_port[router], self.wiring.first_port[router + 1]);
         let sent = |port: u32| {
             let at_edge = port - first < SIDES && self.wiring.behind[port as usize] == super::NOTHING;
-            if at_edge { 0 } else { self.channels[self.wiring.upstream(router, port as usize)].flits }
+            if at_edge { 0 } else { self.channels[self.wiring.upstream(port as usize)].flits }
         };
         (first..end).map(sent).collect()
     }

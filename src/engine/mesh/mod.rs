@@ -2,26 +2,35 @@
 //!
 //! A router has one port for each side and one for each unit of its tile. A flit that leaves upstream takes a slot of the
 //! virtual channel it will wait in, so that buffers never overflow; the slot's credit returns when the flit has left for
-//! all its outputs. Each cycle every input port nominates one flit, the first of its virtual channels (in turn) that can
-//! move, for all outputs it can move to; every output grants one of the inputs that ask for it (in turn). A packet's head
-//! takes a virtual channel downstream, its tail frees it. A flit with several outputs stays at the head of its queue until
-//! each of them has granted it once.
+//! all its outputs. Each cycle has two allocations, both by turns, outputs first: every free virtual channel downstream is
+//! offered to one of the heads that ask for it, and each head takes one of those it is offered; every output offers the
+//! switch to one of the inputs that ask for it, and each input takes one. A packet keeps its virtual channel until its tail
+//! has left. With look-ahead routing and speculation (`head_cycles` 0) a head asks for both in one cycle, and a switch it
+//! wins without the virtual channel is wasted; otherwise it asks for the switch a cycle after it has got the channel. That
+//! is the router of BookSim 2 (Jiang et al., ISPASS 2013) with its allocator of one iteration.
+//!
+//! A flit with several outputs stays at the head of its queue until each of them has taken it; outputs that offer the switch
+//! in the same cycle take it together. A turn moves only when its offer is taken.
 //!
 //! Everything that reaches another router lies at least one cycle in the future, so routers see only their own state within
-//! a cycle, and the order in which they are visited does not matter. A router that moved nothing is not looked at again
-//! before something arrives, a credit returns, or a link becomes free.
+//! a cycle, and the order in which they are visited does not matter. A router that has granted nothing is not looked at
+//! again before something arrives, a credit returns, or a link becomes free.
 
+mod allocate;
+mod events;
 mod look;
 mod router;
 mod source;
+mod standstill;
 mod wiring;
 
-pub use wiring::{MOST_PORTS, NOTHING, Passage, SIDES, Way, Wiring};
+pub use standstill::Stuck;
+pub use wiring::{MOST_PORTS, MOST_QUEUES, NOTHING, Passage, SIDES, Way, Wiring};
 
-use crate::units::{Cycle, TileId, UnitId};
-use router::{Flit, Nominee};
+use crate::units::{Cycle, UnitId};
+use allocate::Scratch;
+use events::{Awake, Ejection, Pending};
 use source::Source;
-use std::collections::VecDeque;
 
 /// A packet as the network sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +54,6 @@ pub struct Delivery {
     pub tag: u32,
 }
 
-/// A flit that cannot move, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stuck {
-    /// Which packet.
-    pub tag: u32,
-    /// The router that it waits in, or before.
-    pub tile: TileId,
-    /// The input and virtual channel that it waits in, or the packet queue.
-    pub input: String,
-    /// What it lacks.
-    pub lacks: String,
-}
-
 /// In which order the routers of one cycle are visited; nothing depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
@@ -68,45 +64,56 @@ pub enum Order {
     Backward,
 }
 
-/// Events of one latency: pushed in the order in which they are due.
-#[derive(Debug, Clone)]
-struct Pending<T>(VecDeque<(Cycle, T)>);
+/// A part of a packet, in the pool in which it stays on its whole way.
+#[derive(Debug, Clone, Copy)]
+struct Flit {
+    /// The next of its queue, or of the free places.
+    next: u32,
+    tag: u32,
+    way: Way,
+    /// The outputs of its router that it has not yet left by, one bit each.
+    outputs: u32,
+    /// Which flit of its packet it is.
+    index: u16,
+    /// How many flits its packet has.
+    of: u16,
+    /// Sides behind which a closing link of a torus lies ahead.
+    ahead: u8,
+}
 
-impl<T> Pending<T> {
-    fn new() -> Self {
-        Self(VecDeque::new())
+impl Flit {
+    fn is_head(&self) -> bool {
+        self.index == 0
     }
 
-    fn push(&mut self, due: Cycle, event: T) {
-        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= due), "one latency, so one order");
-        self.0.push_back((due, event));
-    }
-
-    fn pop(&mut self, now: Cycle) -> Option<T> {
-        if self.next()? > now {
-            return None;
-        }
-        self.0.pop_front().map(|(_, event)| event)
-    }
-
-    fn next(&self) -> Option<Cycle> {
-        self.0.front().map(|(due, _)| *due)
+    fn is_tail(&self) -> bool {
+        self.index + 1 == self.of
     }
 }
 
-/// A flit on its way into an input port.
+/// A virtual channel of an input port: a list through the pool.
 #[derive(Debug, Clone, Copy)]
-struct Arrival {
-    port: u32,
-    vc: u8,
-    flit: Flit,
+struct Queue {
+    /// Its first flit, where it is occupied, and its last.
+    first: u32,
+    last: u32,
+    /// Outputs at which its packet has a virtual channel.
+    held: u32,
+    /// The virtual channel that it tries first, counted through all outputs.
+    turn: u16,
+    /// When the head at its front may ask for a virtual channel.
+    ready: Cycle,
 }
 
-/// A buffer slot on its way back to the channel that fills it.
-#[derive(Debug, Clone, Copy)]
-struct Credit {
-    channel: u32,
-    vc: u8,
+const EMPTY: Queue = Queue { first: NOTHING, last: NOTHING, held: 0, turn: 0, ready: 0 };
+
+/// The input side of a port.
+#[derive(Debug, Clone, Copy, Default)]
+struct Input {
+    /// The output whose offer it takes first.
+    output_turn: u8,
+    /// The virtual channel that speaks for the port first, among those that ask for the same output.
+    vc_turn: u8,
 }
 
 /// The upstream end of a link: of a router's output, or of a unit's packet queue.
@@ -116,42 +123,23 @@ struct Channel {
     credited: u16,
     /// Virtual channels downstream that a packet holds.
     owned: u16,
-    /// The virtual channel to try first.
+    /// The input port whose turn it is; for a packet queue, the virtual channel.
     turn: u8,
-    /// The input port whose turn it is.
-    input_turn: u8,
     /// When the next flit may leave.
     free_at: Cycle,
     /// Flits that have left.
     flits: u64,
 }
 
-/// The input side of a port.
-#[derive(Debug, Clone, Copy, Default)]
-struct Input {
-    /// Virtual channels with flits.
-    occupied: u16,
-    /// The virtual channel whose turn it is.
+/// A virtual channel as its upstream end sees it.
+#[derive(Debug, Clone, Copy)]
+struct Downstream {
+    /// Free slots.
+    credits: u16,
+    /// The queue of the upstream router whose packet holds it.
+    owner: u8,
+    /// The queue of the upstream router whose turn it is.
     turn: u8,
-}
-
-/// Routers or sources that may be able to move something.
-#[derive(Debug, Clone, Default)]
-struct Awake {
-    list: Vec<u32>,
-    listed: Vec<bool>,
-}
-
-impl Awake {
-    fn new(len: usize) -> Self {
-        Self { list: vec![], listed: vec![false; len] }
-    }
-
-    fn wake(&mut self, index: u32) {
-        if !std::mem::replace(&mut self.listed[index as usize], true) {
-            self.list.push(index);
-        }
-    }
 }
 
 /// The state of the network on chip.
@@ -160,29 +148,27 @@ pub struct Mesh<'w> {
     wiring: &'w Wiring,
     order: Order,
     vcs: usize,
+    /// All flits in queues and on links, and the first free place.
+    flits: Vec<Flit>,
+    free: u32,
+    queues: Vec<Queue>,
     inputs: Vec<Input>,
-    queues: Vec<VecDeque<Flit>>,
-    /// For each queue and output of its router: the virtual channel that its packet holds there.
-    held: Vec<u8>,
-    /// For each router, its ports with flits, one bit each.
-    occupied: Vec<u32>,
+    /// For each router, its queues with flits, one bit each.
+    occupied: Vec<u64>,
     channels: Vec<Channel>,
-    /// Free slots of each virtual channel behind each channel.
-    credits: Vec<u16>,
+    downstream: Vec<Downstream>,
     sources: Vec<Source>,
     routers_awake: Awake,
     sources_awake: Awake,
-    /// Flits underway: horizontally, vertically, from a unit.
-    arrivals: [Pending<Arrival>; 3],
-    returning: Pending<Credit>,
-    ejected: Pending<(UnitId, u32)>,
-    /// Channels that become free again, where the interval is longer than a cycle.
-    pauses: Pending<u32>,
-    /// For each output of a router, the inputs that ask for it; empty between visits.
-    requests: [u32; MOST_PORTS],
-    /// For each of these inputs, what it would like to move.
-    nominees: [Nominee; MOST_PORTS],
-    /// Flits in queues and packets in sources.
+    /// Flits on their way into a queue, for each kind of link, and from units.
+    arrivals: [Pending<(u32, u32)>; 4],
+    /// Slots on their way back to a channel's virtual channel.
+    returning: Pending<u32>,
+    ejected: Pending<Ejection>,
+    /// Channels that become free again, for each kind of link, and from units, where the interval is longer than a cycle.
+    pauses: [Pending<u32>; 4],
+    scratch: Scratch,
+    /// Flits in queues, on links and on their way to units, and packets in sources.
     resident: u64,
     moves: u64,
 }
@@ -194,25 +180,26 @@ impl<'w> Mesh<'w> {
         let (ports, units) = (wiring.router_of.len(), wiring.units());
         let vcs = wiring.noc.virtual_channels as usize;
         let open = Channel { credited: ((1u32 << vcs) - 1) as u16, ..Channel::default() };
+        let free = Downstream { credits: wiring.noc.buffer_flits as u16, owner: 0, turn: 0 };
         Self {
             wiring,
             order,
             vcs,
+            flits: vec![],
+            free: NOTHING,
+            queues: vec![EMPTY; ports * vcs],
             inputs: vec![Input::default(); ports],
-            queues: vec![VecDeque::new(); ports * vcs],
-            held: vec![0; ports * vcs * MOST_PORTS],
             occupied: vec![0; wiring.tiles()],
             channels: vec![open; ports + units],
-            credits: vec![wiring.noc.buffer_flits as u16; (ports + units) * vcs],
+            downstream: vec![free; (ports + units) * vcs],
             sources: vec![Source::default(); units],
             routers_awake: Awake::new(wiring.tiles()),
             sources_awake: Awake::new(units),
-            arrivals: [Pending::new(), Pending::new(), Pending::new()],
+            arrivals: std::array::from_fn(|_| Pending::new()),
             returning: Pending::new(),
             ejected: Pending::new(),
-            pauses: Pending::new(),
-            requests: [0; MOST_PORTS],
-            nominees: [Nominee::default(); MOST_PORTS],
+            pauses: std::array::from_fn(|_| Pending::new()),
+            scratch: Scratch::new(vcs),
             resident: 0,
             moves: 0,
         }
@@ -233,9 +220,7 @@ impl<'w> Mesh<'w> {
         });
         self.routers_awake.list = routers;
         let first = deliveries.len();
-        while let Some((unit, tag)) = self.ejected.pop(now) {
-            deliveries.push(Delivery { cycle: now, unit, tag });
-        }
+        self.eject(now, deliveries);
         deliveries[first..].sort_unstable();
     }
 
@@ -260,14 +245,15 @@ impl<'w> Mesh<'w> {
             return Some(now + 1);
         }
         let arrivals = self.arrivals.iter().filter_map(Pending::next);
-        let others = [self.returning.next(), self.ejected.next(), self.pauses.next()];
-        arrivals.chain(others.into_iter().flatten()).min()
+        let pauses = self.pauses.iter().filter_map(Pending::next);
+        let others = [self.returning.next(), self.ejected.next()];
+        arrivals.chain(pauses).chain(others.into_iter().flatten()).min()
     }
 
     /// Whether no packet is underway.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.resident == 0 && self.ejected.next().is_none() && self.arrivals.iter().all(|a| a.next().is_none())
+        self.resident == 0
     }
 
     /// Flits over each link so far: tile by tile, four links each in the order of `Direction::ALL`.
@@ -288,44 +274,4 @@ impl<'w> Mesh<'w> {
     pub fn peak_waiting(&self, unit: UnitId) -> u64 {
         self.sources[unit.index()].peak
     }
-
-    fn arrive(&mut self, now: Cycle) {
-        while let Some(Credit { channel, vc }) = self.returning.pop(now) {
-            self.credits[channel as usize * self.vcs + vc as usize] += 1;
-            self.channels[channel as usize].credited |= 1 << vc;
-            self.wake(channel);
-        }
-        while let Some(channel) = self.pauses.pop(now) {
-            self.wake(channel);
-        }
-        for from in 0..self.arrivals.len() {
-            while let Some(arrival) = self.arrivals[from].pop(now) {
-                self.enqueue(arrival);
-            }
-        }
-    }
-
-    /// Whoever sends into a channel looks again.
-    fn wake(&mut self, channel: u32) {
-        match (channel as usize).checked_sub(self.wiring.router_of.len()) {
-            Some(source) => self.sources_awake.wake(source as u32),
-            None => self.routers_awake.wake(self.wiring.router_of[channel as usize]),
-        }
-    }
-
-    fn enqueue(&mut self, Arrival { port, vc, mut flit }: Arrival) {
-        let router = self.wiring.router_of[port as usize];
-        flit.outputs = self.wiring.outputs(flit.way, router);
-        self.queues[port as usize * self.vcs + vc as usize].push_back(flit);
-        self.inputs[port as usize].occupied |= 1 << vc;
-        self.occupied[router as usize] |= 1 << (port - self.wiring.first_port[router as usize]);
-        self.resident += 1;
-        self.routers_awake.wake(router);
-    }
-}
-
-/// The first set bit of a mask that is not empty, from `turn` on and then from the start.
-fn in_turn(mask: u32, turn: u8) -> u32 {
-    let later = mask & (u32::MAX << turn);
-    if later == 0 { mask.trailing_zeros() } else { later.trailing_zeros() }
 }

@@ -1,7 +1,8 @@
 //! The queue in which a unit's packets wait for their router: as long as it needs to be.
 
-use super::router::Flit;
-use super::{Arrival, Mesh, Packet};
+use super::allocate::in_turn;
+use super::wiring::UNITS;
+use super::{Channel, Flit, Mesh, NOTHING, Packet};
 use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
@@ -32,29 +33,33 @@ impl Mesh<'_> {
         self.sources_awake.wake(unit.0);
     }
 
+    /// Packets in a unit's queue, the one that is being sent included.
+    #[must_use]
+    pub fn waiting(&self, unit: UnitId) -> usize {
+        self.sources[unit.index()].waiting.len()
+    }
+
     /// Sends the next flit of a unit's queue if it can; whether to look again in the next cycle.
     pub(super) fn send(&mut self, unit: usize, now: Cycle) -> bool {
         let Source { sent, mut vc, .. } = self.sources[unit];
         let Some(&Packet { tag, way, flits }) = self.sources[unit].front() else { return false };
         let channel = self.wiring.source_channel(unit);
-        let can = if sent == 0 {
-            self.free_vcs(channel, flits) != 0
-        } else {
-            self.channels[channel].credited & (1 << vc) != 0
-        };
-        if !can || self.channels[channel].free_at > now {
+        let flit = Flit { next: NOTHING, tag, way, outputs: 0, index: sent, of: flits, ahead: 0 };
+        let Channel { credited, turn, free_at, .. } = self.channels[channel];
+        let free = if sent == 0 { credited & self.roomy(&flit, channel) } else { credited & (1 << vc) };
+        if free == 0 || free_at > now {
             return false;
         }
         if sent == 0 {
-            vc = self.take_vc(channel, flits);
+            vc = in_turn(u32::from(free), turn) as u8;
+            self.channels[channel].turn = vc + 1;
         }
-        let flit = Flit { tag, way, outputs: 0, index: sent, of: flits };
-        self.fill(channel, vc, flit);
-        self.count(channel, now);
-        let place = self.wiring.units[unit];
-        let port = self.wiring.first_port[place.tile.index()] + super::SIDES + place.port;
-        let due = now + self.wiring.timing.inject_cycles + self.wiring.timing.router_cycles;
-        self.arrivals[2].push(due, Arrival { port, vc, flit });
+        self.fill(channel, usize::from(vc));
+        self.count(channel, UNITS, now);
+        let index = self.store(flit);
+        let queue = self.wiring.source_port(unit) * self.vcs as u32 + u32::from(vc);
+        let due = now + self.wiring.timing.inject_cycles;
+        self.arrivals[UNITS as usize].push(due, (queue, index));
         let source = &mut self.sources[unit];
         (source.sent, source.vc) = (sent + 1, vc);
         if flit.is_tail() {

@@ -1,20 +1,29 @@
 //! What is wired to what: ports, links, units and the trees that flits follow. Made once, shared by all runs.
 
 use crate::engine::EngineError;
-use crate::hardware::{Multicast, Noc, NocTiming, Routing, Topology, Unit};
-use crate::program::{Direction, Tree};
+use crate::hardware::{Direction, Multicast, Noc, NocTiming, Shape, Topology, Unit, Ways};
+use crate::program::Tree;
 use crate::units::{SliceId, TileId, UnitId};
 
 /// Ports to the neighbours, in the order of [`Direction::ALL`]; the ports of the tile's units follow.
 pub const SIDES: u32 = 4;
 /// Most ports of a router: one bit each in the masks of this module.
 pub const MOST_PORTS: usize = 32;
+/// Most virtual channels of all ports of a router together: one bit each, too.
+pub const MOST_QUEUES: usize = 64;
 /// What lies behind a port at the edge of the mesh.
 pub const NOTHING: u32 = u32::MAX;
 
 /// Where a flit is on its way: at a router of a planted tree, or on dimension-order routing to one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way(u32);
+
+/// Kinds of link, as places in the tables of the wiring: within a chip along rows and along columns, and between chips.
+const HORIZONTAL: u8 = 0;
+const VERTICAL: u8 = 1;
+const BETWEEN_CHIPS: u8 = 2;
+/// The way from and to units.
+pub(super) const UNITS: u8 = 3;
 
 /// Set in a [`Way`] that leads to one unit.
 const STRAIGHT: u32 = 1 << 31;
@@ -26,6 +35,8 @@ struct Branching {
     outputs: u32,
     /// Where it is in the tree behind each side.
     next: [u32; SIDES as usize],
+    /// Sides behind which a closing link of a torus lies ahead.
+    ahead: u8,
 }
 
 /// What one flit does on its whole way.
@@ -33,10 +44,12 @@ struct Branching {
 pub struct Passage {
     /// Switched to an output of a router.
     pub routes: u64,
-    /// Links to the east or west.
+    /// Links to the east or west, within a chip.
     pub horizontal: u64,
-    /// Links to the north or south.
+    /// Links to the north or south, within a chip.
     pub vertical: u64,
+    /// Links between chips.
+    pub between_chips: u64,
     /// Handed to a unit.
     pub deliveries: u64,
 }
@@ -52,7 +65,7 @@ pub struct Wiring {
     pub timing: NocTiming,
     /// Buffers, packets and routing.
     pub noc: Noc,
-    columns: u32,
+    ways: Ways,
     /// Column and row of each tile.
     places: Vec<(u32, u32)>,
     pub(super) first_port: Vec<u32>,
@@ -60,6 +73,13 @@ pub struct Wiring {
     pub(super) router_of: Vec<u32>,
     /// Behind each side the port of the neighbour that faces it, both ways; behind a unit's port the unit.
     pub(super) behind: Vec<u32>,
+    /// For each queue its router, and the virtual channel, as its upstream end counts it, that fills it.
+    pub(super) router_of_queue: Vec<u32>,
+    pub(super) feeds: Vec<u32>,
+    /// The kind of link behind each port; cycles of each kind of link, and from one flit to the next.
+    pub(super) kind: Vec<u8>,
+    pub(super) link_cycles: [u64; 3],
+    pub(super) intervals: [u64; 4],
     pub(super) units: Vec<Unit>,
     branchings: Vec<Branching>,
 }
@@ -68,7 +88,8 @@ impl Wiring {
     /// The wiring of a chip, without any trees.
     ///
     /// # Errors
-    /// [`EngineError::Ports`] if a tile has more units than a router has ports for.
+    /// [`EngineError::Ports`] if a tile has more units than a router has ports for, [`EngineError::Queues`] if its ports have
+    /// too many virtual channels, [`EngineError::Torus`] if a torus has fewer than two.
     pub fn new(topology: &Topology, timing: &NocTiming) -> Result<Self, EngineError> {
         let (mesh, units) = (topology.mesh, topology.units());
         let mut ports = vec![SIDES; mesh.tiles()];
@@ -77,14 +98,33 @@ impl Wiring {
             let most = MOST_PORTS - SIDES as usize;
             return Err(EngineError::Ports { tile: TileId::at(tile), units: (ports[tile] - SIDES) as usize, most });
         }
+        let vcs = topology.noc.virtual_channels;
+        if let Some(tile) = ports.iter().position(|&ports| (ports * vcs) as usize > MOST_QUEUES) {
+            let (tile, ports) = (TileId::at(tile), ports[tile]);
+            return Err(EngineError::Queues { tile, ports, vcs, most: MOST_QUEUES as u32 });
+        }
+        if topology.noc.shape == Shape::Torus && vcs < 2 {
+            return Err(EngineError::Torus { vcs });
+        }
+        let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
+        let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
             timing: *timing,
             noc: topology.noc,
-            columns: mesh.columns,
+            ways: topology.ways(),
             places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
             first_port: vec![0],
             router_of: vec![],
             behind: vec![],
+            router_of_queue: vec![],
+            feeds: vec![],
+            kind: vec![],
+            link_cycles: [
+                timing.link_horizontal_cycles,
+                timing.link_vertical_cycles,
+                timing.link_chip_cycles + serial - 1,
+            ],
+            intervals: [interval, interval, interval.max(serial), interval],
             units,
             branchings: vec![],
         };
@@ -92,22 +132,37 @@ impl Wiring {
             wiring.router_of.extend((0..ports).map(|_| tile as u32));
             wiring.first_port.push(wiring.router_of.len() as u32);
         }
-        wiring.connect();
+        wiring.connect(topology);
         Ok(wiring)
     }
 
-    fn connect(&mut self) {
-        self.behind = vec![NOTHING; self.router_of.len()];
+    fn connect(&mut self, topology: &Topology) {
+        let ports = self.router_of.len();
+        (self.behind, self.kind) = (vec![NOTHING; ports], vec![UNITS; ports]);
         for tile in (0..self.tiles()).map(TileId::at) {
             for direction in Direction::ALL {
-                if let Some(neighbour) = self.neighbour(tile, direction) {
-                    let port = self.first_port[tile.index()] + direction as u32;
-                    self.behind[port as usize] = self.first_port[neighbour.index()] + direction.opposite() as u32;
-                }
+                let Some(neighbour) = self.ways.beside(tile, direction) else { continue };
+                let port = (self.first_port[tile.index()] + direction as u32) as usize;
+                self.behind[port] = self.first_port[neighbour.index()] + direction.opposite() as u32;
+                self.kind[port] = match direction.is_horizontal() {
+                    _ if topology.chip_of(tile) != topology.chip_of(neighbour) => BETWEEN_CHIPS,
+                    true => HORIZONTAL,
+                    false => VERTICAL,
+                };
             }
         }
         for (unit, place) in self.units.iter().enumerate() {
             self.behind[(self.first_port[place.tile.index()] + SIDES + place.port) as usize] = unit as u32;
+        }
+        let vcs = self.noc.virtual_channels;
+        for port in 0..ports {
+            let first = self.first_port[self.router_of[port] as usize];
+            let upstream = match self.behind[port] {
+                unit if port as u32 - first >= SIDES => self.source_channel(unit as usize) as u32,
+                neighbour => neighbour,
+            };
+            self.router_of_queue.extend((0..vcs).map(|_| self.router_of[port]));
+            self.feeds.extend((0..vcs).map(|vc| upstream.saturating_mul(vcs).saturating_add(vc)));
         }
     }
 
@@ -129,27 +184,21 @@ impl Wiring {
         self.places[tile.index()]
     }
 
-    fn neighbour(&self, tile: TileId, direction: Direction) -> Option<TileId> {
-        let (x, y) = self.place(tile);
-        let rows = self.tiles() as u32 / self.columns;
-        let (x, y) = match direction {
-            Direction::North => (Some(x), y.checked_sub(1)),
-            Direction::East => (Some(x + 1).filter(|&x| x < self.columns), Some(y)),
-            Direction::South => (Some(x), Some(y + 1).filter(|&y| y < rows)),
-            Direction::West => (x.checked_sub(1), Some(y)),
-        };
-        Some(TileId(y? * self.columns + x?))
-    }
-
     /// The channel from a unit's packet queue into its router.
     pub(super) fn source_channel(&self, unit: usize) -> usize {
         self.router_of.len() + unit
     }
 
-    /// The channel that ends in an input port.
-    pub(super) fn upstream(&self, router: usize, port: usize) -> usize {
-        let behind = self.behind[port] as usize;
-        if port as u32 - self.first_port[router] < SIDES { behind } else { self.source_channel(behind) }
+    /// The port through which a unit's packets come into its router.
+    pub(super) fn source_port(&self, unit: usize) -> u32 {
+        let place = self.units[unit];
+        self.first_port[place.tile.index()] + SIDES + place.port
+    }
+
+    /// The channel that ends in an input port, where there is one.
+    pub(super) fn upstream(&self, port: usize) -> usize {
+        let vcs = self.noc.virtual_channels as usize;
+        self.feeds[port * vcs] as usize / vcs
     }
 
     /// The way from anywhere to one unit, by the chip's dimension-order routing.
@@ -178,12 +227,12 @@ impl Wiring {
             None => return Err(wrong("it has no routers".into())),
         }
         for (index, at) in tree.nodes.iter().enumerate() {
-            let mut branching = Branching { outputs: 0, next: [NOTHING; SIDES as usize] };
+            let mut branching = Branching { outputs: 0, next: [NOTHING; SIDES as usize], ahead: 0 };
             for direction in Direction::ALL {
                 let Some(next) = at.next[direction as usize] else { continue };
                 let beyond = tree.nodes.get(next as usize).map(|node| node.tile);
                 let forward = next as usize > index;
-                if !forward || beyond.is_none() || beyond != self.neighbour(at.tile, direction) {
+                if !forward || beyond.is_none() || beyond != self.ways.beside(at.tile, direction) {
                     return Err(wrong(format!("{direction:?} of {} does not lead to router {next} of it", at.tile)));
                 }
                 branching.outputs |= 1 << direction as u32;
@@ -198,28 +247,35 @@ impl Wiring {
             }
             self.branchings.push(branching);
         }
+        self.look_ahead(root, tree);
         Ok(Way(root))
     }
 
-    /// The outputs that a flit takes at a router, one bit each; none if its tree ends there without a unit.
-    pub(super) fn outputs(&self, way: Way, router: u32) -> u32 {
-        if way.0 & STRAIGHT == 0 {
-            return self.branchings[way.0 as usize].outputs;
+    /// Notes where a closing link of a torus lies ahead on the straight parts of a tree, which is planted from `root` on.
+    fn look_ahead(&mut self, root: u32, tree: &Tree) {
+        let mut closing = vec![[false; SIDES as usize]; tree.nodes.len()];
+        for (index, node) in tree.nodes.iter().enumerate().rev().filter(|_| self.noc.shape == Shape::Torus) {
+            for direction in Direction::ALL {
+                let Some(next) = node.next[direction as usize] else { continue };
+                let ahead = closing[next as usize][direction as usize];
+                closing[index][direction as usize] = ahead || self.ways.closes(node.tile, direction);
+                self.branchings[root as usize + index].ahead |= u8::from(ahead) << direction as u32;
+            }
         }
-        let unit = self.units[(way.0 & !STRAIGHT) as usize];
-        1 << self.side_toward(TileId(router), unit.tile).map_or(SIDES + unit.port, |side| side as u32)
     }
 
-    fn side_toward(&self, from: TileId, to: TileId) -> Option<Direction> {
-        let ((x, y), (to_x, to_y)) = (self.place(from), self.place(to));
-        let horizontal = if x < to_x { Direction::East } else { Direction::West };
-        let vertical = if y < to_y { Direction::South } else { Direction::North };
-        match self.noc.routing {
-            Routing::Xy if x != to_x => Some(horizontal),
-            Routing::Yx if y != to_y => Some(vertical),
-            Routing::Xy => (y != to_y).then_some(vertical),
-            Routing::Yx => (x != to_x).then_some(horizontal),
+    /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit; and the sides behind
+    /// which a closing link of a torus lies ahead.
+    #[inline]
+    pub(super) fn outputs(&self, way: Way, router: u32) -> (u32, u8) {
+        if way.0 & STRAIGHT == 0 {
+            let Branching { outputs, ahead, .. } = self.branchings[way.0 as usize];
+            return (outputs, ahead);
         }
+        let unit = self.units[(way.0 & !STRAIGHT) as usize];
+        let Some(side) = self.ways.toward(TileId(router), unit.tile) else { return (1 << (SIDES + unit.port), 0) };
+        let ahead = self.noc.shape == Shape::Torus && self.ways.closing_ahead(TileId(router), side, unit.tile);
+        (1 << side as u32, u8::from(ahead) << side as u32)
     }
 
     /// Where a flit is after it has left by a side.
@@ -233,16 +289,19 @@ impl Wiring {
         let mut passage = Passage::default();
         let mut open = vec![(self.units[from.index()].tile.0, way)];
         while let Some((router, way)) = open.pop() {
-            for output in bits(self.outputs(way, router)) {
+            for output in bits(self.outputs(way, router).0) {
                 passage.routes += 1;
                 if output >= SIDES {
                     passage.deliveries += 1;
                     continue;
                 }
-                let horizontal = Direction::ALL[output as usize].is_horizontal();
-                passage.horizontal += u64::from(horizontal);
-                passage.vertical += u64::from(!horizontal);
-                let port = self.behind[(self.first_port[router as usize] + output) as usize];
+                let out = (self.first_port[router as usize] + output) as usize;
+                match self.kind[out] {
+                    HORIZONTAL => passage.horizontal += 1,
+                    VERTICAL => passage.vertical += 1,
+                    _ => passage.between_chips += 1,
+                }
+                let port = self.behind[out];
                 open.push((self.router_of[port as usize], self.next(way, output)));
             }
         }
