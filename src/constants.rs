@@ -2,9 +2,9 @@
 
 use crate::action::Action;
 use crate::hardware::{
-    AttentionCapacity, AttentionTiming, Basis, Board, Clock, CoreCapacity, CoreTiming, Field, Hardware, MaxPoolCapacity,
-    MaxPoolTiming, Mesh, Noc, NocTiming, Origin, PortTiming, Range, Section, SoftmaxCapacity, SoftmaxTiming,
-    StepTiming,
+    AttentionCapacity, AttentionTiming, Basis, Board, Clock, CoreCapacity, CoreTiming, Field, Hardware,
+    MaxPoolCapacity, MaxPoolTiming, Mesh, Noc, NocTiming, Origin, PortTiming, Range, Section, SoftmaxCapacity,
+    SoftmaxTiming, StepTiming,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
