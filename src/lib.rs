@@ -47,12 +47,14 @@
 pub mod account;
 pub mod action;
 pub mod activity;
+pub mod checkpoint;
 pub mod cli;
 pub mod compile;
 pub mod constants;
 pub mod convert;
 pub mod engine;
 pub mod events;
+pub mod experiment;
 pub mod explore;
 pub mod functional;
 pub mod graph;
@@ -70,4 +72,6 @@ pub mod sample;
 pub mod summary;
 pub mod trace;
 pub mod traffic;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod units;

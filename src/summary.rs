@@ -400,6 +400,8 @@ pub struct AccuracyTable {
     pub ann_top1: f64,
     /// Top-5 of the float network, in percent.
     pub ann_top5: f64,
+    /// Mean cross-entropy of the float network, in nats.
+    pub ann_loss: f64,
     /// S, the settle steps: one for each column.
     pub settle: Vec<u32>,
     /// One row for each T.

@@ -12,11 +12,18 @@ pub struct ImportArgs {
     /// The bundle to write
     #[arg(short, long, value_name = "NET.safetensors")]
     output: PathBuf,
+    /// Keep weights as 16-bit floats: half the size
+    #[arg(long)]
+    half: bool,
 }
 
 pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     let network = args.source.load()?;
-    report::write_bundle(&args.output, &network)?;
+    if args.half {
+        report::write_half_bundle(&args.output, &network)?;
+    } else {
+        report::write_bundle(&args.output, &network)?;
+    }
     let values: usize = network.tensors.values().map(|tensor| tensor.values.len()).sum();
     say(&format!(
         "{}: {} layers, {values} values → {}",

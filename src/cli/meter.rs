@@ -49,6 +49,24 @@ impl Progress {
         }
         bar.with_message(title)
     }
+
+    /// A bar over the steps of a training run, of which `done` are behind it; its message says the rest.
+    #[cfg(feature = "train")]
+    pub fn steps(self, count: u64, done: u64) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(count), target).with_position(done);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {eta} left; {msg}") {
+            bar.set_style(style);
+        }
+        bar.reset_eta();
+        bar
+    }
+
+    /// Whether nothing is to be shown.
+    #[cfg(feature = "train")]
+    pub fn is_quiet(self) -> bool {
+        self.quiet
+    }
 }
 
 /// A turning wheel, gone when it is dropped.

@@ -31,6 +31,8 @@ mod report;
 mod run;
 mod sweep;
 mod timeline;
+mod train;
+mod training;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -132,6 +134,8 @@ enum Verb {
         after_help = "Examples:\n  spikemesh noc --chip mesh28 --rate 0.05,0.1,0.2 --seed 1,2,3\n  spikemesh noc --chip mesh28 --set mesh.columns=8 --set mesh.rows=8 --traffic transpose --rate 0.1 --json"
     )]
     Noc(noc::NocArgs),
+    /// Train a network, or test one, as an experiment file says (the trainer itself is the feature `train` of the build)
+    Train(train::TrainArgs),
     /// List, check and explain hardware descriptions
     #[command(after_help = "Examples:\n  spikemesh chips\n  spikemesh chips mesh28 --set mesh.columns=32")]
     Chips(chips::ChipsArgs),
@@ -211,6 +215,7 @@ pub fn main() -> ExitCode {
         Verb::Merge(args) => merge::merge(&args),
         Verb::Pareto(args) => pareto::pareto(&args),
         Verb::Noc(args) => noc::noc(&args, &progress),
+        Verb::Train(args) => train::train(&args, &progress),
         Verb::Chips(args) => chips::chips(&args),
         Verb::Dump(args) => dump::dump(&args),
         Verb::Completions(args) => complete::completions(&args),

@@ -63,8 +63,8 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// How many generated images
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// How many of the embedded test pictures
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=sample::EMBEDDED_PICTURES))]
     count: u32,
     /// T: steps in which the image and the biases are injected
     #[arg(long, value_parser = time_steps(), default_value_t = 4)]
@@ -136,18 +136,13 @@ pub struct ImageRun {
 }
 
 pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
-    let network = sample::network(sample::SEED)?;
+    let network = sample::trained()?;
     let graph = convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?;
-    let images = sample::images(sample::SEED, args.count as usize);
+    let images = sample::test_pictures()?.first(args.count as usize);
     let placed =
         place(&graph, &convert::fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
     if let Some(folder) = &args.save {
         report::write_sample(folder, &network, &images)?;
-    }
-    if !args.output.json {
-        say(
-            "The embedded network has seeded weights, not trained ones: its answers mean nothing, its spikes, cycles and energy are real.\n",
-        )?;
     }
     let summary = simulate(&network, &graph, &images, &placed, args.time_steps, args.live, progress)?;
     finish(&summary, &args.output)

@@ -2,19 +2,43 @@
 
 use super::fault::{Fault, LoadError};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Most bytes of a text: architecture, hardware description or mapping.
 const MAX_TEXT: u64 = 64 << 20;
 
-/// A regular file, open, with its length in bytes.
+/// A regular file or one that is part of this program, open, with its length in bytes.
 pub struct Source {
     /// The file as it was named.
     pub name: String,
     /// Bytes that it holds.
     pub length: u64,
-    file: File,
+    bytes: Bytes,
+}
+
+/// Where the bytes come from.
+enum Bytes {
+    File(File),
+    Embedded(Cursor<&'static [u8]>),
+}
+
+impl Read for Bytes {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(into),
+            Self::Embedded(bytes) => bytes.read(into),
+        }
+    }
+}
+
+impl Seek for Bytes {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Embedded(bytes) => bytes.seek(to),
+        }
+    }
 }
 
 impl Source {
@@ -38,7 +62,12 @@ impl Source {
             return Err(Fault::new("is not a regular file", "copy its contents into one").of(&name));
         }
         let file = File::open(path).map_err(fault)?;
-        Ok(Self { name, length: metadata.len(), file })
+        Ok(Self { name, length: metadata.len(), bytes: Bytes::File(file) })
+    }
+
+    /// A file that is part of this program.
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Self {
+        Self { name: name.to_string(), length: bytes.len() as u64, bytes: Bytes::Embedded(Cursor::new(bytes)) }
     }
 
     /// Reads `length` bytes from `start`. The caller has compared both with the file's length.
@@ -47,10 +76,10 @@ impl Source {
     /// If the file ends before that, or the disk fails.
     pub fn bytes(&mut self, start: u64, length: u64) -> Result<Vec<u8>, LoadError> {
         let mut bytes = vec![];
-        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| {
+        let read = self.bytes.seek(SeekFrom::Start(start)).and_then(|_| {
             let wanted = usize::try_from(length).map_err(std::io::Error::other)?;
             bytes.try_reserve_exact(wanted).map_err(std::io::Error::other)?;
-            Read::by_ref(&mut self.file).take(length).read_to_end(&mut bytes)
+            Read::by_ref(&mut self.bytes).take(length).read_to_end(&mut bytes)
         });
         match read {
             Ok(read) if read as u64 == length => Ok(bytes),

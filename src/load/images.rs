@@ -45,24 +45,51 @@ type Labelled = (Images, String);
 /// Records of one label byte and one byte for each colour of each pixel, colour plane by colour plane.
 fn cifar(mut source: Source, grid: Grid, limit: u64) -> Result<Labelled, LoadError> {
     let record = 1 + grid.neurons() as u64;
-    if !source.length.is_multiple_of(record) {
-        let what = format!(
-            "has {} bytes, which are not whole records of 1 label and {} bytes for an image of {grid}",
-            source.length,
-            record - 1
-        );
-        return Err(source.fault(&what, "take images of the network's size, in CIFAR-10 binary or MNIST IDX format"));
-    }
+    whole_records(&source.name, source.length, grid)?;
     let count = limit.min(source.length / record);
     let bytes = source.bytes(0, count * record)?;
+    Ok((records(&bytes, grid), source.name))
+}
+
+fn whole_records(name: &str, length: u64, grid: Grid) -> Result<(), LoadError> {
+    let record = 1 + grid.neurons() as u64;
+    if length.is_multiple_of(record) {
+        return Ok(());
+    }
+    let what = format!(
+        "has {length} bytes, which are not whole records of 1 label and {} bytes for an image of {grid}",
+        record - 1
+    );
+    Err(Fault::new(what, "take images of the network's size, in CIFAR-10 binary or MNIST IDX format").of(name))
+}
+
+/// Whole CIFAR-10 records of images of shape `grid`, as a file called `name` holds them.
+///
+/// # Errors
+/// If the last record is cut off, or a label is not below `classes`.
+pub fn cifar_records(name: &str, bytes: &[u8], grid: Grid, classes: usize) -> Result<Images, LoadError> {
+    whole_records(name, bytes.len() as u64, grid)?;
+    labels_below(classes, name, records(bytes, grid))
+}
+
+fn records(bytes: &[u8], grid: Grid) -> Images {
     let mut images = Images { grid, pixels: Vec::with_capacity(bytes.len()), labels: vec![] };
-    for record in bytes.chunks_exact(record as usize) {
+    for record in bytes.chunks_exact(1 + grid.neurons()) {
         images.labels.push(u32::from(record[0]));
         let (planes, size) = (&record[1..], grid.positions());
         let pixel = |at: usize| (0..grid.channels as usize).map(move |colour| planes[colour * size + at]);
         images.pixels.extend((0..size).flat_map(pixel));
     }
-    Ok((images, source.name))
+    images
+}
+
+/// An IDX file of grey images of whatever size it says.
+pub fn idx_any(path: &Path, classes: usize) -> Result<Images, LoadError> {
+    let mut source = Source::open(path)?;
+    let head = source.bytes(0, source.length.min(IDX_IMAGES_HEADER))?;
+    let [height, width] = [8, 12].map(|at| big_endian(head.get(at..).unwrap_or_default()));
+    let (images, name) = idx(path, source, &head, Grid { height, width, channels: 1 }, u64::MAX)?;
+    labels_below(classes, &name, images)
 }
 
 const IDX_IMAGES: [u8; 4] = [0, 0, 8, 3];

@@ -3,7 +3,11 @@
 //! Every reader checks all that it can and reports all faults together, each with its place and its remedy; sizes are
 //! compared with the length of the file before anything is allocated.
 
+mod archive;
 mod assemble;
+mod checkpoint;
+mod data;
+mod experiment;
 mod fault;
 mod file;
 mod hardware;
@@ -14,6 +18,7 @@ mod network;
 mod npz;
 mod origins;
 mod outline;
+mod pickle;
 mod plan;
 mod presets;
 mod reader;
@@ -22,16 +27,21 @@ mod rows;
 mod sets;
 mod skeleton;
 mod tensors;
+mod torch;
 mod trace;
+mod zip;
 
 pub mod reference;
 
 pub use assemble::assemble;
+pub use checkpoint::{checkpoint, is_checkpoint};
+pub use data::data;
+pub use experiment::experiment;
 pub use fault::{Fault, LoadError, Place, did_you_mean};
 pub use hardware::{hardware, hardware_from_text};
-pub use images::images;
+pub use images::{cifar_records, images};
 pub use mapping::mapping;
-pub use network::{architecture, network};
+pub use network::{architecture, embedded_network, network, tensors};
 pub use plan::plan;
 pub use presets::{PRESETS, preset};
 pub use results::{accuracy, summary};

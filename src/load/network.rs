@@ -8,12 +8,14 @@ use super::origins::{self, Origins};
 use super::outline::Outline;
 use super::reference::Transformer;
 use super::tensors::TensorFile;
+use super::torch;
+use crate::checkpoint::MOMENT_KEYS;
 use crate::network::{Architecture, BUNDLE_KEY, Input, Layer, Network, Tensor};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Reads a trained network from a `.safetensors` file, or from a NumPy archive (`.npz`) with an architecture file.
+/// Reads a trained network from a `.safetensors` file, a checkpoint of PyTorch, or a NumPy archive (`.npz`) with an architecture file.
 ///
 /// Its layer list is that of `architecture` where one is given, else the one in the header of a bundle, else the
 /// reference transformer whose names the tensors bear.
@@ -25,27 +27,58 @@ pub fn network(path: &Path, architecture: Option<&Path>) -> Result<Network, Load
     if path.extension().is_some_and(|extension| extension == "npz") {
         return foreign(path, described);
     }
-    let mut file = TensorFile::open(path)?;
     let (described, origins) = match described {
         Some((layers, origins)) => (Some(layers), origins),
         None => (None, Origins::new()),
     };
-    let described = match (described, file.metadata.get(BUNDLE_KEY)) {
-        (Some(layers), _) => Some(layers),
-        (None, Some(text)) => Some(super::ron_text(text).map_err(|fault| {
-            let what = format!("the layer list in its header (`{BUNDLE_KEY}`) does not parse: {}", fault.what);
-            Fault::new(what, "import the network again").of(file.name())
-        })?),
-        (None, None) => None,
+    let name = path.display().to_string();
+    let (listed, tensors) = if is_torch(path)? {
+        (None, torch::tensors(path, |name| !is_ignored(name))?)
+    } else {
+        let mut file = TensorFile::open(path)?;
+        (listed(&file)?, file.floats(|name| !is_ignored(name))?)
     };
-    let tensors = file.floats(|name| !is_ignored(name))?;
-    let name = file.name().to_string();
     let tensors = origins::taken(&origins, tensors).map_err(|faults| LoadError { file: name.clone(), faults })?;
-    let layers = match described {
+    let layers = match described.or(listed) {
         Some(layers) => layers,
         None => infer(path, &tensors).map_err(|fault| fault.of(&name))?,
     };
     assemble(layers, tensors).map_err(|faults| LoadError { file: name, faults })
+}
+
+/// The layer list in the header of a bundle.
+fn listed(file: &TensorFile) -> Result<Option<Architecture>, LoadError> {
+    let parsed = file.metadata.get(BUNDLE_KEY).map(|text| super::ron_text(text)).transpose();
+    parsed.map_err(|fault: Fault| {
+        let what = format!("the layer list in its header (`{BUNDLE_KEY}`) does not parse: {}", fault.what);
+        Fault::new(what, "import the network again").of(file.name())
+    })
+}
+
+/// A network bundle that is part of this program.
+///
+/// # Errors
+/// If it is no network bundle.
+pub fn embedded_network(name: &str, bytes: &'static [u8]) -> Result<Network, LoadError> {
+    let mut file = TensorFile::new(Source::embedded(name, bytes))?;
+    let (layers, tensors) = (listed(&file)?, file.floats(|_| true)?);
+    let layers = layers.ok_or_else(|| Fault::new("is no network bundle", "import the network again").of(name))?;
+    assemble(layers, tensors).map_err(|faults| LoadError { file: name.to_string(), faults })
+}
+
+fn is_torch(path: &Path) -> Result<bool, LoadError> {
+    torch::is_archive(&mut Source::open(path)?)
+}
+
+/// Reads the tensors of a trained network without asking for its layers.
+///
+/// # Errors
+/// If the file cannot be read, or holds no floats.
+pub fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, LoadError> {
+    if is_torch(path)? {
+        return torch::tensors(path, |name| !is_ignored(name));
+    }
+    TensorFile::open(path)?.floats(|name| !is_ignored(name))
 }
 
 /// Reads an architecture file: a list of layers, or `Transformer(…)`, the reference network in short form.
@@ -114,9 +147,11 @@ fn is_short_form(text: &str) -> bool {
     code.is_some_and(|line| line.starts_with("Transformer"))
 }
 
-/// Tensors that training leaves behind and that no layer reads: counters, and norms that the published code never calls.
+/// Tensors that training leaves behind and that no layer reads: counters, norms that the published code never calls, and what
+/// the optimiser of a checkpoint holds.
 fn is_ignored(name: &str) -> bool {
-    name.split('.').any(|part| matches!(part, "norm1" | "norm2" | "num_batches_tracked"))
+    MOMENT_KEYS.iter().any(|key| name.starts_with(key))
+        || name.split('.').any(|part| matches!(part, "norm1" | "norm2" | "num_batches_tracked"))
 }
 
 fn infer(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<Architecture, Fault> {

@@ -25,8 +25,10 @@ pub struct Transformer {
     pub levels: u32,
     /// Number of logits.
     pub classes: u32,
-    /// After which of the four convolutions a 3×3 max-pool with stride 2 follows.
+    /// After which of the four convolutions a 3×3 pool with stride 2 follows.
     pub max_pool: (bool, bool, bool, bool),
+    /// Whether the pools take the mean, the padding counted as zeros, instead of the maximum.
+    pub average: bool,
     /// The index that attention normalises over.
     pub softmax_axis: SoftmaxAxis,
     /// Factor on the scores.
@@ -54,6 +56,7 @@ impl Default for Transformer {
             levels: 4,
             classes: 10,
             max_pool: (false, false, true, true),
+            average: false,
             softmax_axis: SoftmaxAxis::Queries,
             scale: 0.125,
             epsilon: 1e-5,
@@ -134,8 +137,12 @@ impl Transformer {
         for ((suffix, divisor), pool) in [("", 8), ("1", 4), ("2", 2), ("3", 1)].into_iter().zip(pools) {
             last = list.activated("patch_embed.proj", ("conv", suffix), &last, conv(self.dim / divisor));
             if pool {
-                let pool = Op::MaxPool { kernel: 3, stride: 2, padding: 1 };
-                last = list.push(&format!("patch_embed.maxpool{suffix}"), &[&last], pool);
+                let (kind, pool) = if self.average {
+                    ("avgpool", Op::AvgPool { kernel: 3, stride: 2, padding: 1 })
+                } else {
+                    ("maxpool", Op::MaxPool { kernel: 3, stride: 2, padding: 1 })
+                };
+                last = list.push(&format!("patch_embed.{kind}{suffix}"), &[&last], pool);
             }
         }
         let position = list.activated("patch_embed.rpe", ("conv", ""), &last, conv(self.dim));

@@ -29,7 +29,14 @@ impl TensorFile {
     /// # Errors
     /// If the file is not there, not a safetensors file, cut off, or contradicts itself.
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let mut source = Source::open(path)?;
+        Self::new(Source::open(path)?)
+    }
+
+    /// The same of a file that is open already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn new(mut source: Source) -> Result<Self, LoadError> {
         let header_length = header_length(&mut source)?;
         let header = source.bytes(LENGTH_BYTES, header_length)?;
         let metadata: Metadata = serde_json::from_slice(&header)
@@ -88,12 +95,6 @@ fn header_length(source: &mut Source) -> Result<u64, LoadError> {
         return Err(source.fault(&what, REMEDY));
     }
     let bytes = source.bytes(0, LENGTH_BYTES)?;
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02") {
-        return Err(source.fault(
-            "is a PyTorch pickle, which may hold programs and is not read",
-            "save its `model` entry with `safetensors.torch.save_file`",
-        ));
-    }
     let length = bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
     let room = source.length - LENGTH_BYTES;
     if length > MAX_HEADER || length > room {
@@ -105,10 +106,11 @@ fn header_length(source: &mut Source) -> Result<u64, LoadError> {
     Ok(length)
 }
 
-type Convert = fn(&[u8]) -> Vec<f32>;
+/// How the bytes of numbers become floats.
+pub type Convert = fn(&[u8]) -> Vec<f32>;
 
 /// How little-endian bytes of a type become floats; none for types that are not floats.
-fn floats_from(dtype: Dtype) -> Option<Convert> {
+pub fn floats_from(dtype: Dtype) -> Option<Convert> {
     fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks().0.iter().map(|&chunk| convert(chunk)).collect()
     }

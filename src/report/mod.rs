@@ -1,5 +1,6 @@
 //! Results become files and tables. Files are written whole: beside their place first, then moved there.
 
+mod accuracy;
 mod bundle;
 mod chips;
 mod difference;
@@ -17,9 +18,11 @@ mod table;
 mod timeline;
 mod trace;
 mod traffic;
+mod training;
 mod waveform;
 
-pub use bundle::{write_bundle, write_images, write_sample};
+pub use accuracy::accuracy_table;
+pub use bundle::{write_bundle, write_checkpoint, write_half_bundle, write_images, write_sample};
 pub use chips::{ChipListing, chip_listing, chips_json, chips_listing};
 pub use difference::{difference_json, difference_table};
 pub use file::{WriteError, make, write_pages};
@@ -28,13 +31,14 @@ pub use html::{Findings, report_html, write_report};
 pub use listing::{graph_listing, network_listing, program_listing};
 pub use mapping::{write_hypergraph, write_mapping};
 pub use neurons::{NeuronTrack, write_neurons};
-pub use results::{write_accuracy_json, write_summary};
+pub use results::{write_accuracy, write_summary};
 pub use rows::{CSV, Claim, Journal, JournalError, MANIFEST, PARQUET, write_parquet, write_table};
 pub use table::{
-    accuracy_table, agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, rows_json,
-    rows_table, run_table, run_verdict, sensitivity_table, whole,
+    agreement_table, agreement_verdict, component_table, fit_tables, mapping_table, rows_json, rows_table, run_table,
+    run_verdict, sensitivity_table, whole,
 };
 pub use timeline::{timeline, write_timeline};
 pub use trace::write_trace;
 pub use traffic::load_table;
+pub use training::write_log;
 pub use waveform::{waveform, write_waveform};

@@ -18,15 +18,16 @@ pub fn write_summary(folder: &Path, run: &RunSummary) -> Result<(), WriteError> 
     write(&folder.join("layers.csv"), &csv)
 }
 
-/// Writes `accuracy.json` into `folder`, which is made where it is missing.
+/// Writes `accuracy.json`, `accuracy.csv` and the heat map `accuracy.svg` into `folder`, which is made where it is missing.
 ///
 /// # Errors
 /// Where the folder or the file cannot be written.
-pub fn write_accuracy_json(folder: &Path, table: &AccuracyTable) -> Result<(), WriteError> {
+pub fn write_accuracy(folder: &Path, table: &AccuracyTable) -> Result<(), WriteError> {
     make(folder)?;
     let mut json = serde_json::to_vec_pretty(table).map_err(|error| WriteError::new(folder, error))?;
     json.push(b'\n');
-    write(&folder.join("accuracy.json"), &json)
+    write(&folder.join("accuracy.json"), &json)?;
+    super::accuracy::write_files(folder, table)
 }
 
 /// A line for each layer; the energy of each component has a column of its own.

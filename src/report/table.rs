@@ -1,7 +1,7 @@
 //! Summaries as tables for the terminal.
 
 use crate::rows::{Cell, ColumnKind};
-use crate::summary::{AccuracyTable, Agreement, LayerSummary, MappingSummary, RunSummary};
+use crate::summary::{Agreement, LayerSummary, MappingSummary, RunSummary};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -15,7 +15,7 @@ pub fn fit_tables(columns: u16) {
 }
 
 /// A table without content.
-fn empty() -> Table {
+pub(super) fn empty() -> Table {
     let mut table = Table::new();
     table.load_style(style());
     match WIDTH.load(Ordering::Relaxed) {
@@ -296,24 +296,6 @@ pub fn sensitivity_table(run: &RunSummary) -> String {
         [picojoules(point.price_fj), per_image(point.energy_fj), format!("{:+.2} %", change * 100.0)]
     });
     format!("{prices}\n\n{}", table(["softmax_exp_pj", "total µJ per image", "change"], 0, rows))
-}
-
-/// T by settle steps: top-1 in percent.
-#[must_use]
-pub fn accuracy_table(accuracy: &AccuracyTable) -> String {
-    let mut table = empty();
-    table.set_header(std::iter::once("T \\ settle".to_string()).chain(accuracy.settle.iter().map(u32::to_string)));
-    for row in &accuracy.rows {
-        let cells = row.top1.iter().map(|percent| format!("{percent:.1}"));
-        table.add_row(std::iter::once(row.time_steps.to_string()).chain(cells));
-    }
-    for column in table.column_iter_mut() {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!(
-        "{table}\ntop-1 in percent over {} images, {} semantics, {} weights; float ANN: top-1 {:.1} %, top-5 {:.1} %.",
-        accuracy.images, accuracy.semantics, accuracy.weights, accuracy.ann_top1, accuracy.ann_top5
-    )
 }
 
 /// A whole number with its thousands apart.

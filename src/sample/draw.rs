@@ -1,7 +1,8 @@
 //! Pictures of ten shapes with warps, colours and noise, drawn from a seed.
 
-use super::{Random, SIZE};
+use super::SIZE;
 use crate::images::Images;
+use crate::random::Draws;
 use crate::units::Grid;
 
 /// How a pixel at `(x, y)`, both within -1..1 of a shape's own frame, belongs to it; one rule for each class.
@@ -20,15 +21,15 @@ const SHAPES: [fn(f32, f32) -> bool; 10] = [
 
 /// `count` pictures, classes in turn.
 pub fn images(seed: u64, count: usize) -> Images {
-    let mut random = Random(seed ^ 0x1ae5);
+    let mut random = Draws::new(seed ^ 0x1ae5);
     let labels: Vec<u32> = (0..count).map(|index| (index % SHAPES.len()) as u32).collect();
     let pixels = labels.iter().flat_map(|&label| picture(&mut random, label as usize)).collect();
     Images { grid: Grid { height: SIZE, width: SIZE, channels: 3 }, pixels, labels }
 }
 
 /// One picture, rows of pixels with three colours each.
-fn picture(random: &mut Random, class: usize) -> Vec<u8> {
-    let mut between = |low: f32, high: f32| low + (high - low) * random.uniform();
+fn picture(random: &mut Draws, class: usize) -> Vec<u8> {
+    let mut between = |low: f32, high: f32| low + (high - low) * random.unit();
     let (size, shear, turn) = (between(0.6, 0.95), between(-0.3, 0.3), between(-0.25, 0.25));
     let (left, top) = (between(-0.2, 0.2), between(-0.2, 0.2));
     let paper: [f32; 3] = std::array::from_fn(|_| between(0.0, 0.4));

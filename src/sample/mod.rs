@@ -1,14 +1,17 @@
-//! The embedded default: a small vision transformer with seeded weights and generated images.
+//! The embedded default: a small vision transformer with every kind of stage, trained on handwritten-looking digits that are
+//! drawn from a seed, and pictures to test it with.
 //!
-//! It has every kind of stage and shows the whole way on a machine without any data. Its weights are drawn, not trained:
-//! its answers mean nothing, its spikes, cycles and energy are real, and so is the check against the integer network.
+//! Beside it, for whoever needs any network of this kind and no answers: one with seeded weights, and pictures of shapes.
 
+mod digits;
 mod draw;
+mod glyphs;
 mod weights;
 
 use crate::images::Images;
 use crate::load::{self, reference::Transformer};
 use crate::network::{Network, SoftmaxAxis};
+use crate::units::Grid;
 
 /// Seed of the embedded default.
 pub const SEED: u64 = 0x5eed;
@@ -16,9 +19,37 @@ pub const SEED: u64 = 0x5eed;
 /// Rows and columns of a generated image.
 pub const SIZE: u32 = 16;
 
+/// Pictures that are part of this program.
+pub const EMBEDDED_PICTURES: i64 = 300;
+
+/// Test pictures of the embedded default's training.
+pub const TEST_PICTURES: usize = 2000;
+
+pub use digits::digits;
 pub use weights::tensors;
 
-/// The embedded network: width 32, one head, one block, L = 4, seeded weights.
+/// The trained network and its test pictures, as `traces/README.md` says how to make them again.
+const TRAINED: (&str, &[u8]) = ("traces/digits.safetensors", include_bytes!("../../traces/digits.safetensors"));
+const TEST: (&str, &[u8]) = ("traces/digits-test.bin", include_bytes!("../../traces/digits-test.bin"));
+
+/// The embedded network: width 64, two heads, two blocks, L = 4, trained on [`digits`].
+///
+/// # Errors
+/// None in practice: the file was written by this program.
+pub fn trained() -> Result<Network, load::LoadError> {
+    load::embedded_network(TRAINED.0, TRAINED.1)
+}
+
+/// The first of the pictures that the embedded network was tested with; none of them was trained on.
+///
+/// # Errors
+/// None in practice: the file was written by this program.
+pub fn test_pictures() -> Result<Images, load::LoadError> {
+    let grid = Grid { height: SIZE, width: SIZE, channels: 3 };
+    load::cifar_records(TEST.0, TEST.1, grid, 10)
+}
+
+/// A network with seeded weights: width 32, one head, one block, L = 4, seeded weights.
 ///
 /// # Errors
 /// None in practice: the layer list and the tensors are made for each other.
@@ -37,28 +68,4 @@ pub fn network(seed: u64) -> Result<Network, load::LoadError> {
 #[must_use]
 pub fn images(seed: u64, count: usize) -> Images {
     draw::images(seed, count)
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the stream of numbers behind everything seeded here.
-#[derive(Debug, Clone)]
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in 0..1, in steps of 2^-24: the same on every machine.
-    fn uniform(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1u32 << 24) as f32
-    }
-
-    /// Sum of twelve uniforms, centred: near normal, with variance 1 and no transcendental function.
-    fn normal(&mut self) -> f32 {
-        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
-    }
 }

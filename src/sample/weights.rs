@@ -1,7 +1,7 @@
 //! Seeded tensors that keep every stage of a reference network busy.
 
-use super::Random;
 use crate::network::{Architecture, Op, Tensor, grid_of, tensors_of};
+use crate::random::Draws;
 use crate::units::Grid;
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// the scale, λ = 2.
 #[must_use]
 pub fn tensors(architecture: &Architecture, seed: u64) -> BTreeMap<String, Tensor> {
-    let mut random = Random(seed);
+    let mut random = Draws::new(seed);
     let mut grids: BTreeMap<&str, Grid> = BTreeMap::from([(crate::network::INPUT, architecture.input.grid())]);
     let mut tensors = BTreeMap::new();
     for layer in &architecture.layers {
@@ -26,7 +26,7 @@ pub fn tensors(architecture: &Architecture, seed: u64) -> BTreeMap<String, Tenso
     tensors
 }
 
-fn values(random: &mut Random, op: &Op, part: &str, shape: &[usize]) -> Vec<f32> {
+fn values(random: &mut Draws, op: &Op, part: &str, shape: &[usize]) -> Vec<f32> {
     let count: usize = shape.iter().product();
     let normal = matches!(op, Op::BatchNorm { .. });
     let mut fill =

@@ -170,6 +170,7 @@ fn accuracy_and_several_runs_have_their_places() {
         weights: "int".to_string(),
         ann_top1: 83.9,
         ann_top5: 99.0,
+        ann_loss: 0.5,
         settle: vec![0, 1],
         rows: vec![row(1, 47.5), row(2, 78.25)],
     };
