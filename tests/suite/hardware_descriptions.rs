@@ -128,6 +128,6 @@ fn a_file_with_an_unsourced_constant_is_refused_by_chips() {
     let error = String::from_utf8(output.stderr).unwrap().replace(&file.display().to_string(), "chip.ron");
     insta::assert_snapshot!(
         error,
-        @"error: chip.ron:119:32: `energy.synaptic_op_pj` has no source; write where its value comes from, in quotes, or that it is a design choice"
+        @"error: chip.ron:127:32: `energy.synaptic_op_pj` has no source; write where its value comes from, in quotes, or that it is a design choice"
     );
 }
