@@ -7,17 +7,18 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod held;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use held::{Limit, TIME_STEPS, measure, options, real};
 use spikemesh::compile::{self, Strategy};
-use spikemesh::convert::{self, Precision};
 use spikemesh::engine::Machine;
 use spikemesh::engine::mesh::{Mesh, Order, Packet, Wiring};
-use spikemesh::functional::{Options, Semantics, Settle, Spiking};
+use spikemesh::functional::{Options, Spiking};
 use spikemesh::hardware::{self, Hardware, Multicast};
 use spikemesh::load;
-use spikemesh::trace::Schedule;
 use spikemesh::units::UnitId;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A square mesh of cores with the timing of `mesh28`.
@@ -101,44 +102,38 @@ fn idle_routers(criterion: &mut Criterion) {
     group.bench_function("32x32", |bencher| bencher.iter(run));
 }
 
-/// A file of the folder with the real checkpoints, if it is there.
-fn shared(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let file = std::env::var_os("SPIKEMESH_SHARED").map_or_else(beside, PathBuf::from).join(name);
-    file.exists().then_some(file)
-}
-
+/// An image of the real network on mesh28, replayed and live, and what it costs to send more spikes.
 fn image(criterion: &mut Criterion) {
-    let (Some(model), Some(images)) =
-        (shared("models/cifar10-d128-b2.safetensors"), shared("data/cifar10-test-1000.bin"))
-    else {
-        println!("skipped: the real network is not there (set SPIKEMESH_SHARED to the folder that holds it)");
-        return;
-    };
-    let network = load::network(&model, None).unwrap();
-    let graph = convert::quantise(&convert::fold(&network).unwrap(), &Precision::default()).unwrap();
-    let images = load::images(&images, &network.architecture.input, 10, Some(1)).unwrap();
+    let Some((_, graph, images)) = real(1) else { return };
     let hardware = load::hardware(Path::new("mesh28"), &[]).unwrap();
     let mapping = compile::map(&graph, "mesh28", &hardware.topology, Strategy::Greedy).unwrap();
     let program = compile::program(&graph, "", "mesh28", &hardware.topology, &mapping).unwrap();
-    let time_steps = 4;
-    let (schedule, settle) = (Schedule::SameStep, Settle::ToSilence);
-    let options = Options { time_steps, settle, semantics: Semantics::EXACT, schedule, record: true };
-    let trace = Spiking::new(&graph).run(images.image(0), &options).unwrap().trace.unwrap();
-    let begin = Instant::now();
     let machine = Machine::new(&program, &hardware.topology, &hardware.timing, &graph).unwrap();
-    println!("layout of the program: {} µs", begin.elapsed().as_micros());
-    let begin = Instant::now();
-    let activity = machine.replay(&trace, time_steps).unwrap().activity;
-    let hops: u64 = activity.slices.iter().map(|slice| slice.flit_hops).sum();
-    let micros = begin.elapsed().as_micros();
-    println!("replay: {} cycles, {} steps, {hops} flit-hops in {micros} µs", activity.cycles, trace.steps);
+    let spiking = Spiking::new(&graph);
+    let trace = |options: &Options| spiking.run(images.image(0), options).unwrap().trace.unwrap();
+    let recorded = trace(&options(true));
     let mut group = criterion.benchmark_group("cifar10-d128-b2 on mesh28, T = 4");
     group.sample_size(10).measurement_time(Duration::from_secs(5));
-    group.bench_function("replay", |bencher| bencher.iter(|| machine.replay(&trace, time_steps).unwrap()));
-    group.bench_function("live", |bencher| {
-        bencher.iter(|| machine.live(images.image(0), time_steps, trace.steps).unwrap());
-    });
+    let limit = Limit { milliseconds: 500.0, why: "an image in replay" };
+    measure(&mut group, "replay", 1, &[limit], || machine.replay(&recorded, TIME_STEPS).unwrap());
+    let limit = Limit { milliseconds: 2000.0, why: "an image live" };
+    measure(&mut group, "live", 1, &[limit], || machine.live(images.image(0), TIME_STEPS, recorded.steps).unwrap());
+    group.finish();
+
+    println!("cost by spikes: the time of a replay for each spike and flit-hop stays the same");
+    for time_steps in [1, 2, 4, 8] {
+        let trace = trace(&Options { time_steps, ..options(true) });
+        let begin = Instant::now();
+        let activity = machine.replay(&trace, time_steps).unwrap().activity;
+        let nanos = begin.elapsed().as_nanos() as f64;
+        let hops: u64 = activity.slices.iter().map(|slice| slice.flit_hops).sum();
+        let spikes: u64 = trace.trains.iter().map(|train| train.totals().0).sum();
+        let (by_spike, by_hop) = (nanos / spikes as f64, nanos / hops as f64);
+        let milliseconds = nanos / 1e6;
+        println!(
+            "T = {time_steps}: {spikes} spikes, {hops} flit-hops, {milliseconds:.1} ms, {by_spike:.0} ns a spike, {by_hop:.1} ns a flit-hop"
+        );
+    }
 }
 
 criterion_group!(benches, flit_hops, idle_routers, image);

@@ -1,17 +1,18 @@
 //! `accuracy`: top-1, top-5 and loss by T and settle steps.
 
-use super::args::{ImageArgs, NetworkArgs, Numbers, SemanticsName, numbers};
+use super::args::{ImageArgs, NetworkArgs, Numbers, SemanticsName, numbers, quantised};
 use super::meter::Progress;
+use super::profile::{self, ProfileArgs, part, time};
 use super::{Failure, check, say};
 use crate::account;
-use crate::convert::{self, Precision};
+use crate::convert::Precision;
 use crate::functional::{
     self, Attention, FloatSnn, FunctionalError, NegativeThreshold, Options, Semantics, Settle, Spiking,
 };
 use crate::images::Images;
 use crate::network::Network;
 use crate::report;
-use crate::summary::{AccuracyRow, AccuracyTable};
+use crate::summary::{AccuracyRow, AccuracyTable, StepName};
 use crate::trace::Schedule;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub struct AccuracyArgs {
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 /// What is computed: one of two, and each of their differences by itself.
@@ -139,6 +142,7 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
     if args.weights == WeightsName::Float && precision != Precision::default() {
         return Err(Failure::Input("--weights float has no bits; leave the --…-bits options out".to_string()));
     }
+    args.profile.begin();
     let network = args.network.source.load()?;
     let images = args.images.load(&network)?;
     let plan = Plan {
@@ -150,10 +154,16 @@ pub fn accuracy(args: &AccuracyArgs, progress: &Progress) -> Result<(), Failure>
     let precision = (args.weights == WeightsName::Int).then_some(precision);
     let table = table(&network, &images, &plan, precision, progress)?;
     if let Some(folder) = &args.out {
-        report::write_accuracy(folder, &table)?;
-        super::report::remake(folder)?;
+        time(StepName::Report, || {
+            report::write_accuracy(folder, &table)?;
+            super::report::remake(folder)
+        })?;
     }
-    if args.json { say(&serde_json::to_string(&table)?) } else { say(&report::accuracy_table(&table)) }
+    if args.json {
+        say(&profile::json(&table)?)
+    } else {
+        time(StepName::Report, || say(&report::accuracy_table(&table)))
+    }
 }
 
 /// Tests a network as a plan says, with integers of the usual widths; the table is written and printed.
@@ -172,23 +182,25 @@ fn table(
     progress: &Progress,
 ) -> Result<AccuracyTable, Failure> {
     let wheel = progress.wheel("float network");
-    let ann = account::score(&functional::float_ann(network, images)?, &images.labels);
+    let ann = part("float network", || functional::float_ann(network, images))?;
+    let ann = account::score(&ann, &images.labels);
     drop(wheel);
     let rows = match precision {
         Some(precision) => {
-            let graph = convert::quantise(&convert::fold(network)?, &precision)?;
-            let spiking = Spiking::new(&graph);
+            let graph = quantised(network, &precision)?;
+            let spiking = profile::laid_out(&graph);
             let run = |image: &[u8], time_steps, settle| {
                 let (settle, schedule) = (Settle::Steps(settle), Schedule::SameStep);
                 let options = Options { time_steps, settle, semantics: plan.semantics, schedule, record: false };
-                Ok(spiking.run(image, &options)?.logits_by_step)
+                Ok(profile::spiking(&spiking, image, &options)?.logits_by_step)
             };
             rows(&run, images, plan, progress)?
         }
         None => {
             let spiking = FloatSnn::new(network);
             let run = |image: &[u8], time_steps, settle| {
-                Ok(spiking.run(image, time_steps, settle, plan.semantics)?.logits_by_step)
+                let outcome = part("float spiking run", || spiking.run(image, time_steps, settle, plan.semantics))?;
+                Ok(outcome.logits_by_step)
             };
             rows(&run, images, plan, progress)?
         }

@@ -1,12 +1,14 @@
 //! Arguments that several commands share.
 
 use super::Failure;
+use super::profile::time;
 use crate::convert::{self, Precision};
 use crate::graph::Graph;
 use crate::hardware::Hardware;
 use crate::images::Images;
 use crate::load;
 use crate::network::Network;
+use crate::summary::StepName;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -23,7 +25,7 @@ pub struct SourceArgs {
 
 impl SourceArgs {
     pub fn load(&self) -> Result<Network, Failure> {
-        Ok(load::network(&self.net, self.arch.as_deref())?)
+        Ok(time(StepName::Load, || load::network(&self.net, self.arch.as_deref()))?)
     }
 }
 
@@ -70,9 +72,19 @@ impl NetworkArgs {
     /// The network and its spiking graph in integers.
     pub fn graph(&self) -> Result<(Network, Graph<i32>), Failure> {
         let network = self.source.load()?;
-        let graph = convert::quantise(&convert::fold(&network)?, &self.precision.precision())?;
+        let graph = quantised(&network, &self.precision.precision())?;
         Ok((network, graph))
     }
+}
+
+/// The spiking graph of a network in integers.
+pub fn quantised(network: &Network, precision: &Precision) -> Result<Graph<i32>, Failure> {
+    time(StepName::Convert, || Ok(convert::quantise(&convert::fold(network)?, precision)?))
+}
+
+/// What tells a graph from others.
+pub fn fingerprint(graph: &Graph<i32>) -> String {
+    time(StepName::Convert, || convert::fingerprint(graph))
 }
 
 /// Labelled images.
@@ -89,7 +101,8 @@ pub struct ImageArgs {
 impl ImageArgs {
     pub fn load(&self, network: &Network) -> Result<Images, Failure> {
         let limit = self.count.map(|count| count as usize);
-        let images = load::images(&self.images, &network.architecture.input, network.classes(), limit)?;
+        let (grid, classes) = (&network.architecture.input, network.classes());
+        let images = time(StepName::Load, || load::images(&self.images, grid, classes, limit))?;
         if let Some(count) = limit.filter(|&count| count > images.len()) {
             eprintln!("note: {} has {} images, not the {count} of -n", self.images.display(), images.len());
         }
@@ -124,10 +137,10 @@ impl ChipArgs {
 /// A chip by file or by built-in name.
 pub fn chip(name: &std::path::Path, sets: &[String]) -> Result<Hardware, Failure> {
     let known = name.to_str().filter(|_| !name.exists()).and_then(load::preset);
-    Ok(match known {
-        Some(text) => load::hardware_from_text(&name.display().to_string(), text, sets)?,
-        None => load::hardware(name, sets)?,
-    })
+    Ok(time(StepName::Load, || match known {
+        Some(text) => load::hardware_from_text(&name.display().to_string(), text, sets),
+        None => load::hardware(name, sets),
+    })?)
 }
 
 /// T: from 1, and small enough that counts fit 16 bits.

@@ -2,6 +2,7 @@
 
 use super::args::{ImageArgs, NetworkArgs, SemanticsName, time_steps};
 use super::meter::Progress;
+use super::profile::{self, ProfileArgs, part, time};
 use super::{Failure, colour, say};
 use crate::account::{self, Comparison};
 use crate::functional::{self, Options, Outcome, Semantics, Settle, Spiking};
@@ -9,7 +10,7 @@ use crate::graph::Graph;
 use crate::images::Images;
 use crate::network::Network;
 use crate::report;
-use crate::summary::Agreement;
+use crate::summary::{Agreement, StepName};
 use crate::trace::Schedule;
 use clap::Args;
 
@@ -31,6 +32,8 @@ pub struct CheckArgs {
     /// One JSON object on standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 /// The options behind a name.
@@ -42,6 +45,7 @@ pub fn semantics(name: SemanticsName) -> Semantics {
 }
 
 pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
+    args.profile.begin();
     let (network, graph) = args.network.graph()?;
     let images = args.images.load(&network)?;
     let settle = match (args.settle, args.semantics) {
@@ -60,7 +64,7 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
         SemanticsName::Exact => "exact",
         SemanticsName::Reference => "reference",
     };
-    let spiking = Spiking::new(&graph);
+    let spiking = profile::laid_out(&graph);
     let bar = progress.bar("check", images.len());
     let comparisons = functional::each_image(&images, |_, image| {
         bar.inc(1);
@@ -71,10 +75,10 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
     let agreement = agreement(&network, &graph, &images, &options, name, &comparisons)?;
     drop(wheel);
     if args.json {
-        say(&serde_json::to_string(&agreement)?)?;
+        say(&profile::json(&agreement)?)?;
     } else {
         let verdict = colour::on_stdout(&report::agreement_verdict(&agreement), colour::verdict(agreement.all_equal));
-        say(&format!("{}\n{}", report::agreement_table(&agreement), verdict))?;
+        time(StepName::Report, || say(&format!("{}\n{verdict}", report::agreement_table(&agreement))))?;
     }
     if args.semantics == SemanticsName::Exact && !agreement.all_equal { Err(Failure::Result) } else { Ok(()) }
 }
@@ -85,8 +89,8 @@ pub fn compared(
     image: &[u8],
     options: &Options,
 ) -> Result<(Outcome, Comparison), functional::FunctionalError> {
-    let outcome = spiking.run(image, options)?;
-    let quantised = functional::quantised_ann(spiking.graph(), image, options.time_steps)?;
+    let outcome = profile::spiking(spiking, image, options)?;
+    let quantised = part("integer network", || functional::quantised_ann(spiking.graph(), image, options.time_steps))?;
     let equal = outcome
         .values
         .iter()
@@ -115,7 +119,9 @@ pub fn agreement(
     semantics: &str,
     comparisons: &[Comparison],
 ) -> Result<Agreement, Failure> {
-    let ann = functional::float_ann(network, images)?;
-    let ann_classes: Vec<u32> = ann.iter().map(|logits| account::first_largest(logits)).collect();
-    Ok(account::agreement(graph, &images.labels, options.time_steps, semantics, &ann_classes, comparisons))
+    let ann = part("float network", || functional::float_ann(network, images))?;
+    Ok(time(StepName::Account, || {
+        let ann_classes: Vec<u32> = ann.iter().map(|logits| account::first_largest(logits)).collect();
+        account::agreement(graph, &images.labels, options.time_steps, semantics, &ann_classes, comparisons)
+    }))
 }

@@ -25,6 +25,7 @@ mod meter;
 mod noc;
 mod pareto;
 mod probe;
+mod profile;
 mod record;
 mod recording;
 mod report;
@@ -221,6 +222,7 @@ pub fn main() -> ExitCode {
         Verb::Completions(args) => complete::completions(&args),
         Verb::Man(args) => complete::man(&args),
     };
+    profile::tell();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Result) => ExitCode::from(1),

@@ -1,7 +1,11 @@
 //! `run` and `demo`: images on a chip.
 
-use super::args::{ChipArgs, ImageArgs, NetworkArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, time_steps};
+use super::args::{
+    ChipArgs, ImageArgs, NetworkArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, fingerprint, quantised,
+    time_steps,
+};
 use super::meter::{Clock, Progress, peak_memory_mib};
+use super::profile::{self, ProfileArgs, time};
 use super::{Failure, check, colour, say};
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
@@ -17,7 +21,7 @@ use crate::network::Network;
 use crate::program::Program;
 use crate::report;
 use crate::sample;
-use crate::summary::{RunSummary, Simulator};
+use crate::summary::{RunSummary, Simulator, StepName};
 use crate::trace::{Schedule, Trace, Widths};
 use clap::Args;
 use rayon::prelude::*;
@@ -90,6 +94,8 @@ struct OutputArgs {
     /// Show which prices move the total most, and what the price of an exponential does to it
     #[arg(long)]
     sensitivity: bool,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 /// A graph on a chip.
@@ -106,7 +112,7 @@ impl Placed {
 
     /// The chip with the program laid out on it.
     pub fn machine<'a>(&'a self, graph: &'a Graph<i32>) -> Result<Machine<'a>, EngineError> {
-        Machine::new(&self.program, &self.hardware.topology, &self.hardware.timing, graph)
+        time(StepName::Engine, || Machine::new(&self.program, &self.hardware.topology, &self.hardware.timing, graph))
     }
 }
 
@@ -118,11 +124,12 @@ pub fn place(
     mapping: Option<&Path>,
     strategy: Strategy,
 ) -> Result<Placed, Failure> {
+    let Hardware { name, topology, .. } = &hardware;
     let mapping = match mapping {
-        Some(file) => load::mapping(file)?,
-        None => compile::map(graph, &hardware.name, &hardware.topology, strategy)?,
+        Some(file) => time(StepName::Load, || load::mapping(file))?,
+        None => time(StepName::Compile, || compile::map(graph, name, topology, strategy))?,
     };
-    let program = compile::program(graph, fingerprint, &hardware.name, &hardware.topology, &mapping)?;
+    let program = time(StepName::Compile, || compile::program(graph, fingerprint, name, topology, &mapping))?;
     Ok(Placed { hardware, program })
 }
 
@@ -136,24 +143,25 @@ pub struct ImageRun {
 }
 
 pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
-    let network = sample::trained()?;
-    let graph = convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?;
-    let images = sample::test_pictures()?.first(args.count as usize);
-    let placed =
-        place(&graph, &convert::fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
+    args.output.profile.begin();
+    let network = time(StepName::Load, sample::trained)?;
+    let graph = quantised(&network, &convert::Precision::default())?;
+    let images = time(StepName::Load, sample::test_pictures)?.first(args.count as usize);
+    let placed = place(&graph, &fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
     if let Some(folder) = &args.save {
-        report::write_sample(folder, &network, &images)?;
+        time(StepName::Report, || report::write_sample(folder, &network, &images))?;
     }
     let summary = simulate(&network, &graph, &images, &placed, args.time_steps, args.live, progress)?;
     finish(&summary, &args.output)
 }
 
 pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
+    args.output.profile.begin();
     let strategy = args.strategy.unwrap_or_default();
     let hardware = args.chip.load()?;
     let summary = match (&args.trace, &args.net, &args.images) {
         (Some(trace), _, _) => {
-            let trace = load::trace(trace)?;
+            let trace = time(StepName::Load, || load::trace(trace))?;
             if args.precision.precision() != convert::Precision::default() {
                 return Err(Failure::Input("a trace has its bits already; leave the --…-bits options out".to_string()));
             }
@@ -163,7 +171,7 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
         (None, Some(net), images) => {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
-            let placed = place(&graph, &convert::fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
+            let placed = place(&graph, &fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
             let Placed { hardware, program } = &placed;
             progress.note(|| {
                 let (stages, slices, routes) = (graph.stages.len(), program.slices.len(), program.routes.len());
@@ -205,7 +213,7 @@ fn simulate(
     let bar = progress.bar("run", images.len());
     let clock = Clock::start();
     let machine = placed.machine(graph)?;
-    let spiking = Spiking::new(graph);
+    let spiking = profile::laid_out(graph);
     let runs: Result<Vec<ImageRun>, Failure> = (0..images.len())
         .into_par_iter()
         .map(|index| {
@@ -235,10 +243,10 @@ fn image_run(
     let (outcome, comparison) = check::compared(spiking, image, options)?;
     let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
     let (activity, live_equal) = if live {
-        let outcome = machine.live(image, options.time_steps, trace.steps)?;
+        let outcome = time(StepName::Engine, || machine.live(image, options.time_steps, trace.steps))?;
         (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
     } else {
-        (machine.replay(&trace, options.time_steps)?.activity, None)
+        (time(StepName::Engine, || machine.replay(&trace, options.time_steps))?.activity, None)
     };
     Ok(ImageRun { activity, widths: trace.widths, comparison: Some(comparison), live_equal })
 }
@@ -254,15 +262,15 @@ fn by_biases(graph: &Graph<i32>, placed: &Placed, time_steps: u32, live: bool) -
     };
     let clock = Clock::start();
     let machine = placed.machine(graph)?;
-    let outcome = Spiking::new(graph).run(&[], &options)?;
+    let outcome = profile::spiking(&profile::laid_out(graph), &[], &options)?;
     let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
     // What such a chip does depends on potentials, which no trace holds.
     let live = live || placed.hardware.timing.core.updates == Updates::Potential;
     let (activity, live_equal) = if live {
-        let outcome = machine.live(&[], time_steps, time_steps)?;
+        let outcome = time(StepName::Engine, || machine.live(&[], time_steps, time_steps))?;
         (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
     } else {
-        (machine.replay(&trace, time_steps)?.activity, None)
+        (time(StepName::Engine, || machine.replay(&trace, time_steps))?.activity, None)
     };
     let run = ImageRun { activity, widths: trace.widths, comparison: None, live_equal };
     let drive = if live { "live" } else { "replay" };
@@ -291,7 +299,7 @@ fn replay(trace: &Trace, placed: &Placed, count: Option<u32>, progress: &Progres
     let runs: Result<Vec<ImageRun>, Failure> = trace.images[..count]
         .par_iter()
         .map(|image| {
-            let activity = machine.replay(image, trace.time_steps)?.activity;
+            let activity = time(StepName::Engine, || machine.replay(image, trace.time_steps))?.activity;
             bar.inc(1);
             Ok(ImageRun { activity, widths: image.widths.clone(), comparison: None, live_equal: None })
         })
@@ -315,7 +323,7 @@ pub fn summarise(
     let live_equal = runs.iter().map(|run| run.live_equal).reduce(|a, b| a.zip(b).map(|(a, b)| a && b)).flatten();
     let Placed { hardware, program } = placed;
     let run = Run { graph, program, hardware, time_steps, drive, live_equal, activities: &activities, widths: &widths };
-    let mut summary = account::summarise(&run, agreement, Simulator::default());
+    let mut summary = time(StepName::Account, || account::summarise(&run, agreement, Simulator::default()));
     let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
     summary.origin.command = super::command_line();
     summary.simulator = Simulator {
@@ -332,18 +340,17 @@ fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
     let equal = summary.agreement.as_ref().is_none_or(|agreement| agreement.all_equal);
     let held = summary.layers.iter().all(|layer| layer.overflows == 0);
     if let Some(folder) = &output.out {
-        report::write_summary(folder, summary)?;
-        super::report::remake(folder)?;
+        time(StepName::Report, || {
+            report::write_summary(folder, summary)?;
+            super::report::remake(folder)
+        })?;
     }
     if output.json {
-        say(&serde_json::to_string(summary)?)?;
+        say(&profile::json(summary)?)?;
     } else {
-        say(&format!(
-            "{}\n{}\n{}",
-            report::run_table(summary),
-            report::component_table(summary),
-            colour::on_stdout(&report::run_verdict(summary), if held { colour::PLAIN } else { colour::BAD })
-        ))?;
+        let verdict = colour::on_stdout(&report::run_verdict(summary), if held { colour::PLAIN } else { colour::BAD });
+        let tables = || [report::run_table(summary), report::component_table(summary), verdict].join("\n");
+        time(StepName::Report, || say(&tables()))?;
         if output.sensitivity {
             say(&report::sensitivity_table(summary))?;
         }

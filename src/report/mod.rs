@@ -12,6 +12,7 @@ mod listing;
 mod mapping;
 mod markup;
 mod neurons;
+mod profile;
 mod results;
 mod rows;
 mod table;
@@ -31,6 +32,7 @@ pub use html::{Findings, report_html, write_report};
 pub use listing::{graph_listing, network_listing, program_listing};
 pub use mapping::{write_hypergraph, write_mapping};
 pub use neurons::{NeuronTrack, write_neurons};
+pub use profile::profile_table;
 pub use results::{write_accuracy, write_summary};
 pub use rows::{CSV, Claim, Journal, JournalError, MANIFEST, PARQUET, write_parquet, write_table};
 pub use table::{

@@ -23,6 +23,7 @@ mod noc_shapes;
 mod packing;
 mod partition;
 mod placement;
+mod profiles;
 mod pytorch_checkpoints;
 mod reference;
 mod reports;
