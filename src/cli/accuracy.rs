@@ -7,7 +7,7 @@ use super::{Failure, check, say};
 use crate::account;
 use crate::convert::Precision;
 use crate::functional::{
-    self, Attention, FloatSnn, FunctionalError, NegativeThreshold, Options, Semantics, Settle, Spiking,
+    self, Attention, FloatSnn, FunctionalError, NegativeThreshold, Options, Semantics, Settle,
 };
 use crate::images::Images;
 use crate::network::Network;
