@@ -6,9 +6,7 @@ use super::profile::{self, ProfileArgs, part, time};
 use super::{Failure, check, say};
 use crate::account;
 use crate::convert::Precision;
-use crate::functional::{
-    self, Attention, FloatSnn, FunctionalError, NegativeThreshold, Options, Semantics, Settle,
-};
+use crate::functional::{self, Attention, FloatSnn, FunctionalError, NegativeThreshold, Options, Semantics, Settle};
 use crate::images::Images;
 use crate::network::Network;
 use crate::report;
