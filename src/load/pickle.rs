@@ -76,17 +76,11 @@ impl Pickle {
 
     /// The entries of a dictionary that have texts for names; none of anything else.
     pub fn entries<'p>(&'p self, of: &Value) -> impl Iterator<Item = (&'p str, &'p Value)> {
-        let pairs = match of {
-            Value::Container(at) => match &self.containers[*at] {
-                Container::Pairs(pairs) => pairs.as_slice(),
-                Container::Items(_) => &[],
-            },
-            _ => &[],
-        };
-        pairs.iter().filter_map(|(key, value)| match key {
-            Value::Text(key) => Some((key.as_str(), value)),
-            _ => None,
-        })
+        let container = if let Value::Container(at) = of { Some(&self.containers[*at]) } else { None };
+        let pairs = if let Some(Container::Pairs(pairs)) = container { pairs.as_slice() } else { &[] };
+        pairs
+            .iter()
+            .filter_map(|(key, value)| if let Value::Text(key) = key { Some((key.as_str(), value)) } else { None })
     }
 }
 
@@ -303,12 +297,12 @@ impl Machine<'_> {
     }
 
     fn items(&self, of: &Value) -> Result<Vec<Value>, String> {
-        match of {
-            Value::Container(at) => match &self.containers[*at] {
-                Container::Items(items) => Ok(items.clone()),
-                Container::Pairs(_) => Err("is a pickle with a dictionary where a list is wanted".to_string()),
-            },
-            _ => Err("is a pickle with a value where a list is wanted".to_string()),
+        let Value::Container(at) = of else {
+            return Err("is a pickle with a value where a list is wanted".to_string());
+        };
+        match &self.containers[*at] {
+            Container::Items(items) => Ok(items.clone()),
+            Container::Pairs(_) => Err("is a pickle with a dictionary where a list is wanted".to_string()),
         }
     }
 
@@ -337,10 +331,11 @@ impl Machine<'_> {
     /// `(storage, offset, shape, strides, …)` becomes a tensor.
     fn tensor(&self, operands: &[Value]) -> Option<Value> {
         let sizes = |value: &Value| -> Option<Vec<usize>> {
-            let sizes = self.items(value).ok()?.into_iter().map(|size| match size {
-                Value::Int(size) => usize::try_from(size).ok(),
-                _ => None,
-            });
+            let sizes = self
+                .items(value)
+                .ok()?
+                .into_iter()
+                .map(|size| if let Value::Int(size) = size { usize::try_from(size).ok() } else { None });
             sizes.collect()
         };
         match operands {
