@@ -6,6 +6,7 @@ use super::softmax::{FixedSoftmax, Normalise};
 use super::{FunctionalError, attention, input};
 use crate::graph::{Graph, Kernel, NeuronRule, Neurons, Projection, Stage, StageKind, Synapses};
 use crate::units::{Grid, StageId, Window};
+use multiversion::multiversion;
 
 /// The values of every stage at silence after `time_steps` drive steps, in the order of its grid: spike counts
 /// `clip(floor((Σ W·N + T·b + floor(θ/2)) / θ), 0, T)`, maxima, scores, probabilities, context, the potentials of the
@@ -115,10 +116,12 @@ fn pooled(source: Operand, window: Window, kernel: &Kernel<i32>) -> (Grid, Vec<i
     (grid, sums)
 }
 
+/// Compiled for several instruction sets, since 64-bit products are slow without vectors.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn convolve(source: Operand, kernel: &Kernel<i32>, grid: Grid, sums: &mut [i64]) {
     for (sums, at) in sums.chunks_exact_mut(grid.channels as usize).zip(places(grid)) {
         for (position, tap) in under(kernel.window, at, source.grid) {
-            for (channel, &value) in (0..).zip(source.row(position)) {
+            for (channel, &value) in (0..).zip(source.row(position)).filter(|(_, value)| **value != 0) {
                 let reached = kernel.reached(channel);
                 let sums = &mut sums[reached.start as usize..reached.end as usize];
                 sums.iter_mut().zip(kernel.row(tap, channel)).for_each(|(sum, &w)| *sum += i64::from(w) * value);
