@@ -4,6 +4,7 @@
 mod error;
 mod expression;
 mod field;
+mod figures;
 mod front;
 mod points;
 mod recording;
