@@ -349,6 +349,20 @@ impl<S: Number> StageKind<S> {
         }
     }
 
+    /// The neurons, for stages that have any.
+    #[must_use]
+    pub fn neurons(&self) -> Option<&Neurons<S>> {
+        match self {
+            Self::Neurons(neurons) => Some(neurons),
+            Self::Readout { .. }
+            | Self::Input(_)
+            | Self::MaxPool { .. }
+            | Self::Scores { .. }
+            | Self::Softmax { .. }
+            | Self::Context { .. } => None,
+        }
+    }
+
     /// Whether it sends signed integers instead of single spikes.
     #[must_use]
     pub fn is_graded(&self) -> bool {

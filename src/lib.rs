@@ -75,3 +75,4 @@ pub mod traffic;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod units;
+pub mod ways;

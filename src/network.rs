@@ -264,7 +264,10 @@ pub fn grid_of(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
         let more = if *wanted.end() > *wanted.start() { " or more" } else { "" };
         return Err(format!("reads {} layers, where it wants {}{more}", operands.len(), wanted.start()));
     }
-    let Some(&first) = operands.first() else { return Ok(own_grid(op)) };
+    if let Op::Bias { height, width, channels } = *op {
+        return Ok(Grid { height, width, channels });
+    }
+    let Some(&first) = operands.first() else { return Err("reads no layer".to_string()) };
     if let Some(other) = operands.iter().find(|&&grid| grid != first && !matches!(op, Op::Attention { .. })) {
         return Err(format!("adds layers of different shapes, {first} and {other}"));
     }
@@ -306,25 +309,6 @@ pub fn grid_of(op: &Op, operands: &[Grid]) -> Result<Grid, String> {
         Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu | Op::IntegrateFire | Op::Add | Op::Bias { .. } => {
             Ok(first)
         }
-    }
-}
-
-/// Shape of a layer that reads nothing.
-fn own_grid(op: &Op) -> Grid {
-    match *op {
-        Op::Bias { height, width, channels } => Grid { height, width, channels },
-        Op::Conv { .. }
-        | Op::Linear { .. }
-        | Op::BatchNorm { .. }
-        | Op::Qcfs { .. }
-        | Op::ClippedRelu
-        | Op::IntegrateFire
-        | Op::MaxPool { .. }
-        | Op::AvgPool { .. }
-        | Op::Add
-        | Op::Attention { .. }
-        | Op::Mean
-        | Op::Flatten => unreachable!("these read at least one layer"),
     }
 }
 

@@ -4,6 +4,7 @@ use super::fan_out::FanOut;
 use crate::hardware::{Multicast, Topology};
 use crate::program::{Route, Slice, Tree, TreeNode};
 use crate::units::{RouteId, SliceId, TileId};
+use crate::ways::Ways;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -86,7 +87,7 @@ impl Tree {
     /// All ways from one router turn once, from the same dimension to the other, so they share their first part and never
     /// meet again: no link is in a tree twice.
     fn extend(&mut self, topology: &Topology, tile: TileId, slice: SliceId) {
-        let (ways, mut node) = (topology.ways(), 0);
+        let (ways, mut node) = (Ways::over(topology), 0);
         while let Some(direction) = ways.toward(self.nodes[node].tile, tile) {
             let Some(beside) = ways.beside(self.nodes[node].tile, direction) else { break };
             let next = self.nodes[node].next[direction as usize].unwrap_or_else(|| {

@@ -3,7 +3,7 @@
 use super::arithmetic::{Arithmetic, Sum};
 use super::neuron::{self, NegativeThreshold};
 use super::sums::{Emit, add_row};
-use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, StageKind, Synapses};
+use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapses};
 use crate::trace::Widths;
 use crate::units::{Grid, Region, StageId};
 use std::ops::Range;
@@ -62,17 +62,12 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         negative: NegativeThreshold,
     ) -> Self {
         let channels = region.channels.start as usize..region.channels.end as usize;
-        let firing = match &stage.kind {
-            StageKind::Neurons(neurons) => {
-                Some(Firing { rule: neurons.rule, negative, threshold: &neurons.threshold[channels.clone()], limit })
-            }
-            StageKind::Readout { .. }
-            | StageKind::Input(_)
-            | StageKind::MaxPool { .. }
-            | StageKind::Scores { .. }
-            | StageKind::Softmax { .. }
-            | StageKind::Context { .. } => None,
-        };
+        let firing = stage.kind.neurons().map(|neurons| Firing {
+            rule: neurons.rule,
+            negative,
+            threshold: &neurons.threshold[channels.clone()],
+            limit,
+        });
         let row = |_| match firing {
             Some(firing) => firing.threshold.iter().map(|&of| neuron::start(firing.rule, V::of(of))).collect(),
             None => vec![V::default(); channels.len()],

@@ -6,6 +6,7 @@ use spikemesh::engine::traffic;
 use spikemesh::hardware::{Direction, Hardware, Multicast, Routing, Shape};
 use spikemesh::traffic::{CERTAIN, Pattern, Traffic};
 use spikemesh::units::{TileId, UnitId};
+use spikemesh::ways::Ways;
 
 fn torus(columns: u32, rows: u32, vcs: u32) -> Hardware {
     cores(columns, rows, |hardware| {
@@ -27,7 +28,7 @@ fn packets_go_along_one_dimension_and_then_the_other_and_take_the_shorter_way_ro
         let hardware = cores(7, 6, |hardware| {
             (hardware.topology.noc.shape, hardware.topology.noc.routing) = (shape, routing);
         });
-        let ways = hardware.topology.ways();
+        let ways = Ways::over(&hardware.topology);
         for (from, to) in (0..42).flat_map(|from| (0..42).map(move |to| (TileId(from), TileId(to)))) {
             let (mut at, mut sides) = (from, vec![]);
             while let Some(side) = ways.toward(at, to) {

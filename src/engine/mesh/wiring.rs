@@ -1,9 +1,10 @@
 //! What is wired to what: ports, links, units and the trees that flits follow. Made once, shared by all runs.
 
 use crate::engine::EngineError;
-use crate::hardware::{Direction, Multicast, Noc, NocTiming, Shape, Topology, Unit, Ways};
+use crate::hardware::{Direction, Multicast, Noc, NocTiming, Shape, Topology, Unit};
 use crate::program::Tree;
 use crate::units::{SliceId, TileId, UnitId};
+use crate::ways::Ways;
 
 /// Ports to the neighbours, in the order of [`Direction::ALL`]; the ports of the tile's units follow.
 pub const SIDES: u32 = 4;
@@ -111,7 +112,7 @@ impl Wiring {
         let mut wiring = Self {
             timing: *timing,
             noc: topology.noc,
-            ways: topology.ways(),
+            ways: Ways::over(topology),
             places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
             first_port: vec![0],
             router_of: vec![],

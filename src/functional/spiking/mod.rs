@@ -195,15 +195,7 @@ impl<'g> Spiking<'g> {
                 max_pool::run((name, grid), windows, train(source), options, last_input)
             }
             (kind, Layout::Synapses(afferents)) => {
-                let neurons = match kind {
-                    StageKind::Neurons(neurons) => Some(neurons),
-                    StageKind::Readout { .. }
-                    | StageKind::Input(_)
-                    | StageKind::MaxPool { .. }
-                    | StageKind::Scores { .. }
-                    | StageKind::Softmax { .. }
-                    | StageKind::Context { .. } => None,
-                };
+                let neurons = kind.neurons();
                 let population = Population { name, grid, afferents, neurons, trains: before, options, last_input };
                 if narrow(size) { neurons::run::<i32>(&population) } else { neurons::run::<i64>(&population) }
             }
