@@ -22,7 +22,12 @@ impl Ways {
     /// the shorter way round, and of two equal ones the one to the east or south.
     #[must_use]
     pub fn toward(self, from: TileId, to: TileId) -> Option<Direction> {
-        let ((x, y), (to_x, to_y)) = (self.mesh.place(from), self.mesh.place(to));
+        self.toward_place(self.mesh.place(from), self.mesh.place(to))
+    }
+
+    /// The same from one column and row to another.
+    #[must_use]
+    pub fn toward_place(self, (x, y): (u32, u32), (to_x, to_y): (u32, u32)) -> Option<Direction> {
         let horizontal = match self.along(x, to_x, self.mesh.columns) {
             0 => None,
             east if east > 0 => Some(Direction::East),
@@ -48,6 +53,12 @@ impl Ways {
         }
     }
 
+    /// The tile in a column and row.
+    #[must_use]
+    pub fn tile(self, (x, y): (u32, u32)) -> TileId {
+        TileId(y * self.mesh.columns + x)
+    }
+
     /// The tile on a side of another; none beyond the edge of a mesh, or where a ring of one tile would lead back to it.
     #[must_use]
     pub fn beside(self, tile: TileId, side: Direction) -> Option<TileId> {
@@ -65,7 +76,7 @@ impl Ways {
             Direction::South => (x, step(y, self.mesh.rows, true)?),
             Direction::West => (step(x, self.mesh.columns, false)?, y),
         };
-        Some(TileId(y * self.mesh.columns + x))
+        Some(self.tile((x, y)))
     }
 
     /// Whether a side of a tile is at the edge of the drawing: on a torus, the link there closes its ring.

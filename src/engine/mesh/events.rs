@@ -1,35 +1,71 @@
-//! What happens between routers: flits on links, credits on their way back, flits on their way to units, and who is woken.
+//! What is underway between routers: flits on links, credits on their way back, flits on their way to units.
 
-use super::{Delivery, Flit, Mesh, NOTHING};
+use super::pool::Pool;
+use super::wiring::Wiring;
+use super::{Delivery, NOTHING, Way};
 use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
-/// Events of one latency: pushed in the order in which they are due.
+/// Events of one latency: those of one cycle are due together, in the order in which the cycles were.
 #[derive(Debug, Clone)]
-pub(super) struct Pending<T>(VecDeque<(Cycle, T)>);
+pub(super) struct Pending<T> {
+    /// Events of the cycle that is going on, and when they are due.
+    open: Vec<T>,
+    due: Cycle,
+    /// Those of earlier cycles.
+    waiting: VecDeque<(Cycle, Vec<T>)>,
+    /// Memory to be used again.
+    spare: Vec<Vec<T>>,
+}
 
 impl<T> Pending<T> {
     pub fn new() -> Self {
-        Self(VecDeque::new())
+        Self { open: vec![], due: 0, waiting: VecDeque::new(), spare: vec![] }
     }
 
-    pub fn push(&mut self, due: Cycle, event: T) {
-        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= due), "one latency, so one order");
-        self.0.push_back((due, event));
-    }
-
+    /// Adds an event; all of one cycle are due in the same cycle.
     #[inline]
-    pub fn pop(&mut self, now: Cycle) -> Option<T> {
-        if self.next()? > now {
+    pub fn push(&mut self, due: Cycle, event: T) {
+        debug_assert!(self.open.is_empty() || self.due == due, "one latency, so one order");
+        self.due = due;
+        self.open.push(event);
+    }
+
+    /// Closes the cycle that was going on, and takes the events that are due.
+    #[inline]
+    pub fn take(&mut self, now: Cycle) -> Option<Vec<T>> {
+        if !self.open.is_empty() {
+            let next = self.spare.pop().unwrap_or_default();
+            self.waiting.push_back((self.due, std::mem::replace(&mut self.open, next)));
+        }
+        if self.waiting.front()?.0 > now {
             return None;
         }
-        self.0.pop_front().map(|(_, event)| event)
+        self.waiting.pop_front().map(|(_, events)| events)
     }
 
+    /// Takes back the memory of events that are done.
     #[inline]
-    pub fn next(&self) -> Option<Cycle> {
-        self.0.front().map(|(due, _)| *due)
+    pub fn done(&mut self, mut events: Vec<T>) {
+        events.clear();
+        self.spare.push(events);
     }
+
+    pub fn next(&self) -> Option<Cycle> {
+        let open = if self.open.is_empty() { None } else { Some(self.due) };
+        self.waiting.front().map(|(due, _)| *due).or(open)
+    }
+}
+
+/// A flit on a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    /// Its queue, as [`Wiring::queue_behind`] names it.
+    pub queue: u32,
+    pub tag: u32,
+    pub way: Way,
+    pub index: u16,
+    pub of: u16,
 }
 
 /// A flit on its way from a router to a unit.
@@ -42,114 +78,95 @@ pub(super) struct Ejection {
     pub unit: u32,
 }
 
-/// Routers or sources that may be able to move something.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Awake {
-    pub list: Vec<u32>,
-    pub listed: Vec<bool>,
+/// All that has left a router and is not yet where it goes.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    /// Flits on their way into a queue, for each latency.
+    pub links: Vec<Pending<Arrival>>,
+    /// For each kind of link its latency's place among them, and the cycles from a router or a unit's packet queue to the queue.
+    pub link_of: [u8; 4],
+    pub link_cycles: [Cycle; 4],
+    /// Slots on their way back to a virtual channel's upstream end.
+    pub returning: Pending<u32>,
+    pub credit_cycles: Cycle,
+    ejected: Pending<Ejection>,
+    eject_cycles: Cycle,
+    /// Ports, then units' packet queues, whose links become free again, for each kind, where the interval is longer than a cycle.
+    pub pauses: [Pending<u32>; 4],
+    /// Flits that wait behind others in queues.
+    pub pool: Pool,
+    /// Flits in queues, on links and on their way to units, and packets in sources.
+    pub resident: u64,
+    /// Flits switched to an output of a router so far.
+    pub moves: u64,
 }
 
-impl Awake {
-    pub fn new(len: usize) -> Self {
-        Self { list: vec![], listed: vec![false; len] }
+impl Leaving {
+    pub fn new(wiring: &Wiring) -> Self {
+        let timing = &wiring.timing;
+        let [horizontal, vertical, between_chips] = wiring.link_cycles.map(|cycles| timing.router_cycles + cycles);
+        let link_cycles = [horizontal, vertical, between_chips, timing.inject_cycles];
+        let mut latencies: Vec<Cycle> = vec![];
+        let link_of = link_cycles.map(|cycles| {
+            let known = latencies.iter().position(|&latency| latency == cycles);
+            known.unwrap_or_else(|| {
+                latencies.push(cycles);
+                latencies.len() - 1
+            }) as u8
+        });
+        Self {
+            links: latencies.iter().map(|_| Pending::new()).collect(),
+            link_of,
+            link_cycles,
+            returning: Pending::new(),
+            // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
+            credit_cycles: timing.credit_cycles.max(1),
+            ejected: Pending::new(),
+            eject_cycles: timing.router_cycles + timing.eject_cycles,
+            pauses: std::array::from_fn(|_| Pending::new()),
+            pool: Pool::new(),
+            resident: 0,
+            moves: 0,
+        }
     }
 
+    /// Puts a flit on a link.
     #[inline]
-    pub fn wake(&mut self, index: u32) {
-        if !std::mem::replace(&mut self.listed[index as usize], true) {
-            self.list.push(index);
-        }
-    }
-}
-
-impl Mesh<'_> {
-    /// Credits and flits that are due arrive.
-    pub(super) fn arrive(&mut self, now: Cycle) {
-        while let Some(downstream) = self.returning.pop(now) {
-            let channel = downstream as usize / self.vcs;
-            self.downstream[downstream as usize].credits += 1;
-            self.channels[channel].credited |= 1 << (downstream as usize % self.vcs);
-            self.wake(channel);
-        }
-        for kind in 0..self.pauses.len() {
-            while let Some(channel) = self.pauses[kind].pop(now) {
-                self.wake(channel as usize);
-            }
-        }
-        for kind in 0..self.arrivals.len() {
-            while let Some((queue, flit)) = self.arrivals[kind].pop(now) {
-                self.enqueue(queue, flit, now);
-            }
-        }
+    pub fn over_link(&mut self, kind: u8, now: Cycle, flit: Arrival) {
+        let due = now + self.link_cycles[kind as usize];
+        self.links[self.link_of[kind as usize] as usize].push(due, flit);
     }
 
-    /// Units take the flits that have reached them.
-    pub(super) fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        while let Some(Ejection { downstream, tag, unit }) = self.ejected.pop(now) {
-            self.resident -= 1;
-            self.give_back(downstream, now);
-            if unit != NOTHING {
-                deliveries.push(Delivery { cycle: now, unit: UnitId(unit), tag });
-            }
-        }
+    /// Sends a flit to a unit.
+    #[inline]
+    pub fn to_unit(&mut self, now: Cycle, flit: Ejection) {
+        self.ejected.push(now + self.eject_cycles, flit);
     }
 
     /// Sends the credit of a slot back to its channel.
-    pub(super) fn give_back(&mut self, downstream: u32, now: Cycle) {
-        // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
-        self.returning.push(now + self.wiring.timing.credit_cycles.max(1), downstream);
+    #[inline]
+    pub fn give_back(&mut self, downstream: u32, now: Cycle) {
+        self.returning.push(now + self.credit_cycles, downstream);
     }
 
-    /// Whoever sends into a channel looks again.
-    fn wake(&mut self, channel: usize) {
-        match channel.checked_sub(self.wiring.router_of.len()) {
-            Some(source) => self.sources_awake.wake(source as u32),
-            None => {
-                let router = self.wiring.router_of[channel];
-                if self.occupied[router as usize] != 0 {
-                    self.routers_awake.wake(router);
+    /// Units take the flits that have reached them.
+    pub fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        while let Some(flits) = self.ejected.take(now) {
+            for &Ejection { downstream, tag, unit } in &flits {
+                self.give_back(downstream, now);
+                if unit != NOTHING {
+                    deliveries.push(Delivery { cycle: now, unit: UnitId(unit), tag });
                 }
             }
+            self.resident -= flits.len() as u64;
+            self.ejected.done(flits);
         }
     }
 
-    fn enqueue(&mut self, at: u32, index: u32, now: Cycle) {
-        let router = self.wiring.router_of_queue[at as usize];
-        let flit = &mut self.flits[index as usize];
-        (flit.outputs, flit.ahead) = self.wiring.outputs(flit.way, router);
-        flit.next = NOTHING;
-        let queue = &mut self.queues[at as usize];
-        let bit = 1 << (at - self.wiring.first_port[router as usize] * self.vcs as u32);
-        let occupied = &mut self.occupied[router as usize];
-        if *occupied & bit == 0 {
-            *occupied |= bit;
-            queue.first = index;
-            queue.ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
-        } else {
-            self.flits[queue.last as usize].next = index;
-        }
-        queue.last = index;
-        self.routers_awake.wake(router);
-    }
-
-    /// Puts a flit into the pool.
-    pub(super) fn store(&mut self, flit: Flit) -> u32 {
-        self.resident += 1;
-        match self.flits.get(self.free as usize).map(|place| place.next) {
-            Some(next) => {
-                let index = std::mem::replace(&mut self.free, next);
-                self.flits[index as usize] = flit;
-                index
-            }
-            None => {
-                self.flits.push(flit);
-                (self.flits.len() - 1) as u32
-            }
-        }
-    }
-
-    /// Takes a flit out of the pool.
-    pub(super) fn discard(&mut self, index: u32) {
-        self.flits[index as usize].next = std::mem::replace(&mut self.free, index);
+    /// When the next of it is due.
+    pub fn next(&self) -> Option<Cycle> {
+        let links = self.links.iter().filter_map(Pending::next);
+        let pauses = self.pauses.iter().filter_map(Pending::next);
+        links.chain(pauses).chain(self.returning.next()).chain(self.ejected.next()).min()
     }
 }

@@ -15,22 +15,32 @@
 //! Everything that reaches another router lies at least one cycle in the future, so routers see only their own state within
 //! a cycle, and the order in which they are visited does not matter. A router that has granted nothing is not looked at
 //! again before something arrives, a credit returns, or a link becomes free.
+//!
+//! What a cycle needs to know of a router lies together and is kept up to date flit by flit: for each output the queues
+//! that have a flit for it, as bits of one word, the first flit of each queue beside the queue. So a visit goes over the bits
+//! that are set, and a router in which nothing happens costs a bit of a word.
 
 mod allocate;
+mod arrive;
+mod awake;
 mod events;
 mod look;
-mod router;
+mod pass;
+mod pool;
 mod source;
 mod standstill;
+mod state;
 mod wiring;
 
 pub use standstill::Stuck;
 pub use wiring::{MOST_PORTS, MOST_QUEUES, NOTHING, Passage, SIDES, Way, Wiring};
 
 use crate::units::{Cycle, UnitId};
-use allocate::Scratch;
-use events::{Awake, Ejection, Pending};
+use allocate::Visit;
+use awake::Awake;
+use events::Leaving;
 use source::Source;
+use state::{Downstream, Port, Queue, Router};
 
 /// A packet as the network sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,89 +67,11 @@ pub struct Delivery {
 /// In which order the routers of one cycle are visited; nothing depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
-    /// As they woke up.
+    /// Tile by tile.
     #[default]
     Forward,
     /// The other way round.
     Backward,
-}
-
-/// A part of a packet, in the pool in which it stays on its whole way.
-#[derive(Debug, Clone, Copy)]
-struct Flit {
-    /// The next of its queue, or of the free places.
-    next: u32,
-    tag: u32,
-    way: Way,
-    /// The outputs of its router that it has not yet left by, one bit each.
-    outputs: u32,
-    /// Which flit of its packet it is.
-    index: u16,
-    /// How many flits its packet has.
-    of: u16,
-    /// Sides behind which a closing link of a torus lies ahead.
-    ahead: u8,
-}
-
-impl Flit {
-    fn is_head(&self) -> bool {
-        self.index == 0
-    }
-
-    fn is_tail(&self) -> bool {
-        self.index + 1 == self.of
-    }
-}
-
-/// A virtual channel of an input port: a list through the pool.
-#[derive(Debug, Clone, Copy)]
-struct Queue {
-    /// Its first flit, where it is occupied, and its last.
-    first: u32,
-    last: u32,
-    /// Outputs at which its packet has a virtual channel.
-    held: u32,
-    /// The virtual channel that it tries first, counted through all outputs.
-    turn: u16,
-    /// When the head at its front may ask for a virtual channel.
-    ready: Cycle,
-}
-
-const EMPTY: Queue = Queue { first: NOTHING, last: NOTHING, held: 0, turn: 0, ready: 0 };
-
-/// The input side of a port.
-#[derive(Debug, Clone, Copy, Default)]
-struct Input {
-    /// The output whose offer it takes first.
-    output_turn: u8,
-    /// The virtual channel that speaks for the port first, among those that ask for the same output.
-    vc_turn: u8,
-}
-
-/// The upstream end of a link: of a router's output, or of a unit's packet queue.
-#[derive(Debug, Clone, Copy, Default)]
-struct Channel {
-    /// Virtual channels downstream with a free slot, one bit each.
-    credited: u16,
-    /// Virtual channels downstream that a packet holds.
-    owned: u16,
-    /// The input port whose turn it is; for a packet queue, the virtual channel.
-    turn: u8,
-    /// When the next flit may leave.
-    free_at: Cycle,
-    /// Flits that have left.
-    flits: u64,
-}
-
-/// A virtual channel as its upstream end sees it.
-#[derive(Debug, Clone, Copy)]
-struct Downstream {
-    /// Free slots.
-    credits: u16,
-    /// The queue of the upstream router whose packet holds it.
-    owner: u8,
-    /// The queue of the upstream router whose turn it is.
-    turn: u8,
 }
 
 /// The state of the network on chip.
@@ -148,60 +80,45 @@ pub struct Mesh<'w> {
     wiring: &'w Wiring,
     order: Order,
     vcs: usize,
-    /// All flits in queues and on links, and the first free place.
-    flits: Vec<Flit>,
-    free: u32,
+    routers: Vec<Router>,
+    /// Both sides of every port, router by router.
+    ports: Vec<Port>,
+    /// The virtual channels of the input sides, port by port.
     queues: Vec<Queue>,
-    inputs: Vec<Input>,
-    /// For each router, its queues with flits, one bit each.
-    occupied: Vec<u64>,
-    channels: Vec<Channel>,
+    /// When the head at the front of each queue may ask for a virtual channel, where it cannot at once.
+    ready: Vec<Cycle>,
+    /// The virtual channels behind the output sides, port by port, then those behind units' packet queues.
     downstream: Vec<Downstream>,
+    /// Flits that have left by each port, then by each unit's packet queue.
+    flits: Vec<u64>,
     sources: Vec<Source>,
     routers_awake: Awake,
     sources_awake: Awake,
-    /// Flits on their way into a queue, for each kind of link, and from units.
-    arrivals: [Pending<(u32, u32)>; 4],
-    /// Slots on their way back to a channel's virtual channel.
-    returning: Pending<u32>,
-    ejected: Pending<Ejection>,
-    /// Channels that become free again, for each kind of link, and from units, where the interval is longer than a cycle.
-    pauses: [Pending<u32>; 4],
-    scratch: Scratch,
-    /// Flits in queues, on links and on their way to units, and packets in sources.
-    resident: u64,
-    moves: u64,
+    leaving: Leaving,
+    /// Flits of the longest packet so far.
+    longest: u16,
 }
 
 impl<'w> Mesh<'w> {
     /// An empty network.
     #[must_use]
     pub fn new(wiring: &'w Wiring, order: Order) -> Self {
-        let (ports, units) = (wiring.router_of.len(), wiring.units());
-        let vcs = wiring.noc.virtual_channels as usize;
-        let open = Channel { credited: ((1u32 << vcs) - 1) as u16, ..Channel::default() };
-        let free = Downstream { credits: wiring.noc.buffer_flits as u16, owner: 0, turn: 0 };
+        let (ports, units, vcs) = (wiring.ports(), wiring.units(), wiring.noc.virtual_channels as usize);
         Self {
             wiring,
             order,
             vcs,
-            flits: vec![],
-            free: NOTHING,
-            queues: vec![EMPTY; ports * vcs],
-            inputs: vec![Input::default(); ports],
-            occupied: vec![0; wiring.tiles()],
-            channels: vec![open; ports + units],
-            downstream: vec![free; (ports + units) * vcs],
-            sources: vec![Source::default(); units],
+            routers: (0..wiring.tiles()).map(|tile| Router::new(wiring, tile)).collect(),
+            ports: (0..ports).map(|port| Port::new(wiring, port)).collect(),
+            queues: vec![Queue::EMPTY; ports * vcs],
+            ready: vec![0; if wiring.timing.head_cycles > 1 { ports * vcs } else { 0 }],
+            downstream: vec![Downstream::free(wiring.noc.buffer_flits as u16); (ports + units) * vcs],
+            flits: vec![0; ports + units],
+            sources: (0..units).map(|unit| Source::new(wiring, unit)).collect(),
             routers_awake: Awake::new(wiring.tiles()),
             sources_awake: Awake::new(units),
-            arrivals: std::array::from_fn(|_| Pending::new()),
-            returning: Pending::new(),
-            ejected: Pending::new(),
-            pauses: std::array::from_fn(|_| Pending::new()),
-            scratch: Scratch::new(vcs),
-            resident: 0,
-            moves: 0,
+            leaving: Leaving::new(wiring),
+            longest: 1,
         }
     }
 
@@ -209,64 +126,69 @@ impl<'w> Mesh<'w> {
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         self.arrive(now);
-        let mut routers = std::mem::take(&mut self.routers_awake.list);
-        if self.order == Order::Backward {
-            routers.reverse();
+        match self.vcs {
+            1 => self.visit::<1>(now),
+            2 => self.visit::<2>(now),
+            _ => self.visit::<0>(now),
         }
-        routers.retain(|&router| {
-            let again = self.switch(router as usize, now);
-            self.routers_awake.listed[router as usize] = again;
-            again
-        });
-        self.routers_awake.list = routers;
         let first = deliveries.len();
-        self.eject(now, deliveries);
+        self.leaving.eject(now, deliveries);
         deliveries[first..].sort_unstable();
+    }
+
+    /// Lets every router that is awake move what it can; `VCS` is the number of virtual channels, or 0 for any other one.
+    fn visit<const VCS: usize>(&mut self, now: Cycle) {
+        for nth in 0..self.routers_awake.words() {
+            let at = if self.order == Order::Forward { nth } else { self.routers_awake.words() - 1 - nth };
+            let mut word = self.routers_awake.take(at);
+            while word != 0 {
+                let bit = if self.order == Order::Forward { word.trailing_zeros() } else { word.ilog2() };
+                word &= !(1 << bit);
+                let router = at * 64 + bit as usize;
+                if Visit::<VCS>::to(self, router, now).allocate() {
+                    self.routers_awake.wake(router);
+                }
+            }
+        }
     }
 
     /// Second half of a cycle: units' packet queues send their next flits.
     pub fn launch(&mut self, now: Cycle) {
-        let mut sources = std::mem::take(&mut self.sources_awake.list);
-        if self.order == Order::Backward {
-            sources.reverse();
+        for at in 0..self.sources_awake.words() {
+            let mut word = self.sources_awake.take(at);
+            while word != 0 {
+                let source = at * 64 + word.trailing_zeros() as usize;
+                word &= word - 1;
+                if self.send(source, now) {
+                    self.sources_awake.wake(source);
+                }
+            }
         }
-        sources.retain(|&source| {
-            let again = self.send(source as usize, now);
-            self.sources_awake.listed[source as usize] = again;
-            again
-        });
-        self.sources_awake.list = sources;
     }
 
     /// The next cycle in which anything can happen without a new packet; none if all is delivered, or stuck.
     #[must_use]
     pub fn next(&self, now: Cycle) -> Option<Cycle> {
-        if !self.routers_awake.list.is_empty() || !self.sources_awake.list.is_empty() {
-            return Some(now + 1);
-        }
-        let arrivals = self.arrivals.iter().filter_map(Pending::next);
-        let pauses = self.pauses.iter().filter_map(Pending::next);
-        let others = [self.returning.next(), self.ejected.next()];
-        arrivals.chain(pauses).chain(others.into_iter().flatten()).min()
+        if self.routers_awake.any() || self.sources_awake.any() { Some(now + 1) } else { self.leaving.next() }
     }
 
     /// Whether no packet is underway.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.resident == 0
+        self.leaving.resident == 0
     }
 
     /// Flits over each link so far: tile by tile, four links each in the order of `Direction::ALL`.
     #[must_use]
     pub fn link_flits(&self) -> Vec<u64> {
-        let sides = |&first: &u32| (first..first + SIDES).map(|port| self.channels[port as usize].flits);
-        self.wiring.first_port[..self.wiring.tiles()].iter().flat_map(sides).collect()
+        let sides = |router: &Router| &self.flits[router.first_port as usize..][..SIDES as usize];
+        self.routers.iter().flat_map(sides).copied().collect()
     }
 
     /// Flits switched to an output of a router so far, over links and to units.
     #[must_use]
     pub fn moves(&self) -> u64 {
-        self.moves
+        self.leaving.moves
     }
 
     /// Most packets that have waited at once in a unit's packet queue, the one that is being sent included.

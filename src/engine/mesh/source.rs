@@ -1,23 +1,39 @@
 //! The queue in which a unit's packets wait for their router: as long as it needs to be.
 
 use super::allocate::in_turn;
-use super::wiring::UNITS;
-use super::{Channel, Flit, Mesh, NOTHING, Packet};
+use super::events::Arrival;
+use super::state::every;
+use super::wiring::{UNITS, Wiring};
+use super::{Mesh, Packet};
 use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
-/// A unit's packet queue.
-#[derive(Debug, Clone, Default)]
+/// A unit's packet queue, and its link into the router.
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     waiting: VecDeque<Packet>,
     /// Flits of the first packet that have been sent.
     sent: u16,
     /// The virtual channel that the first packet holds.
     vc: u8,
+    /// The virtual channel whose turn it is.
+    turn: u8,
+    /// Virtual channels with a free slot, one bit each.
+    pub credited: u16,
+    /// Whether the link can take a flit.
+    pub open: bool,
+    /// The first queue behind the link, as [`Wiring::queue_behind`] names it.
+    behind: u32,
     pub peak: u64,
 }
 
 impl Source {
+    pub fn new(wiring: &Wiring, unit: usize) -> Self {
+        let behind = wiring.queue_behind(wiring.source_port(unit));
+        let credited = every(wiring.noc.virtual_channels);
+        Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, open: true, behind, peak: 0 }
+    }
+
     pub fn front(&self) -> Option<&Packet> {
         self.waiting.front()
     }
@@ -29,8 +45,9 @@ impl Mesh<'_> {
         let source = &mut self.sources[unit.index()];
         source.waiting.push_back(packet);
         source.peak = source.peak.max(source.waiting.len() as u64);
-        self.resident += 1;
-        self.sources_awake.wake(unit.0);
+        self.longest = self.longest.max(packet.flits);
+        self.leaving.resident += 1;
+        self.sources_awake.wake(unit.index());
     }
 
     /// Packets in a unit's queue, the one that is being sent included.
@@ -41,32 +58,38 @@ impl Mesh<'_> {
 
     /// Sends the next flit of a unit's queue if it can; whether to look again in the next cycle.
     pub(super) fn send(&mut self, unit: usize, now: Cycle) -> bool {
-        let Source { sent, mut vc, .. } = self.sources[unit];
-        let Some(&Packet { tag, way, flits }) = self.sources[unit].front() else { return false };
-        let channel = self.wiring.source_channel(unit);
-        let flit = Flit { next: NOTHING, tag, way, outputs: 0, index: sent, of: flits, ahead: 0 };
-        let Channel { credited, turn, free_at, .. } = self.channels[channel];
-        let free = if sent == 0 { credited & self.roomy(&flit, channel) } else { credited & (1 << vc) };
-        if free == 0 || free_at > now {
+        let channel = self.ports.len() + unit;
+        let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
+        let source = &mut self.sources[unit];
+        let Some(&Packet { tag, way, flits: of }) = source.front() else { return false };
+        let index = source.sent;
+        let usable = if index == 0 { self.wiring.roomy(of, downstream) } else { 1 << source.vc };
+        let free = source.credited & usable;
+        if free == 0 || !source.open {
             return false;
         }
-        if sent == 0 {
-            vc = in_turn(u32::from(free), turn) as u8;
-            self.channels[channel].turn = vc + 1;
+        if index == 0 {
+            source.vc = in_turn(u32::from(free), source.turn) as u8;
+            source.turn = source.vc + 1;
         }
-        self.fill(channel, usize::from(vc));
-        self.count(channel, UNITS, now);
-        let index = self.store(flit);
-        let queue = self.wiring.source_port(unit) * self.vcs as u32 + u32::from(vc);
-        let due = now + self.wiring.timing.inject_cycles;
-        self.arrivals[UNITS as usize].push(due, (queue, index));
-        let source = &mut self.sources[unit];
-        (source.sent, source.vc) = (sent + 1, vc);
-        if flit.is_tail() {
+        let downstream = &mut downstream[usize::from(source.vc)];
+        downstream.credits -= 1;
+        source.credited &= !(u16::from(downstream.credits == 0) << source.vc);
+        self.flits[channel] += 1;
+        let interval = self.wiring.intervals[UNITS as usize];
+        if interval > 1 {
+            source.open = false;
+            self.leaving.pauses[UNITS as usize].push(now + interval, channel as u32);
+        }
+        let queue = source.behind + u32::from(source.vc);
+        self.leaving.over_link(UNITS, now, Arrival { queue, tag, way, index, of });
+        self.leaving.resident += 1;
+        source.sent = index + 1;
+        if source.sent == of {
             source.waiting.pop_front();
             source.sent = 0;
-            self.resident -= 1;
+            self.leaving.resident -= 1;
         }
-        !self.sources[unit].waiting.is_empty()
+        !source.waiting.is_empty()
     }
 }

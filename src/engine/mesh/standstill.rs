@@ -1,8 +1,8 @@
 //! Who is to blame if nothing moves any more.
 
-use super::router::bits64;
+use super::allocate::held_vc;
 use super::wiring::bits;
-use super::{Flit, Mesh, SIDES};
+use super::{Mesh, SIDES};
 use crate::hardware::Direction;
 use crate::units::TileId;
 
@@ -24,14 +24,12 @@ impl Mesh<'_> {
     #[must_use]
     pub fn stuck(&self) -> Vec<Stuck> {
         let mut all = vec![];
-        for (router, &occupied) in self.occupied.iter().enumerate() {
-            let base = self.wiring.first_port[router] as usize;
-            for at in bits64(occupied) {
-                let (port, vc) = (at as usize / self.vcs, at as usize % self.vcs);
-                let flit = self.flits[self.queues[base * self.vcs + at as usize].first as usize];
-                let input = format!("input {}, virtual channel {vc}", side_name(port as u32));
-                let lacks = self.lacks(base, at as usize, flit);
-                all.push(Stuck { tag: flit.tag, tile: TileId::at(router), input, lacks });
+        for (tile, router) in self.routers.iter().enumerate() {
+            let queues = &self.queues[router.first_port as usize * self.vcs..][..usize::from(router.ports) * self.vcs];
+            for (at, queue) in queues.iter().enumerate().filter(|(_, queue)| queue.len > 0) {
+                let input = format!("input {}, virtual channel {}", side_name((at / self.vcs) as u32), at % self.vcs);
+                let lacks = self.lacks(router.first_port as usize, at, queue.front.outputs);
+                all.push(Stuck { tag: queue.front.tag, tile: TileId::at(tile), input, lacks });
             }
         }
         all.extend(self.sources.iter().enumerate().filter_map(|(unit, source)| {
@@ -42,15 +40,15 @@ impl Mesh<'_> {
         all
     }
 
-    fn lacks(&self, base: usize, at: usize, flit: Flit) -> String {
-        let Some(output) = bits(flit.outputs).next() else {
+    fn lacks(&self, first_port: usize, at: usize, outputs: u32) -> String {
+        let Some(output) = bits(outputs).next() else {
             return "an output: its tree ends here without a unit".into();
         };
-        let side = side_name(output);
-        if self.queues[base * self.vcs + at].held & (1 << output) != 0 {
-            let held = self.held_vc(base, at, output);
+        let (side, port) = (side_name(output), first_port + output as usize);
+        if self.ports[port].held & (1 << at) != 0 {
+            let held = held_vc(self.ports[port].owned, &self.downstream[port * self.vcs..][..self.vcs], at);
             format!("a credit of virtual channel {held} to the {side}")
-        } else if self.channels[base + output as usize].owned != 0 {
+        } else if self.ports[port].owned != 0 {
             format!("a virtual channel to the {side}: other packets hold them")
         } else {
             format!("a virtual channel to the {side} with room for all of it")

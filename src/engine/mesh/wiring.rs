@@ -1,7 +1,8 @@
 //! What is wired to what: ports, links, units and the trees that flits follow. Made once, shared by all runs.
 
 use crate::engine::EngineError;
-use crate::hardware::{Direction, Multicast, Noc, NocTiming, Shape, Topology, Unit};
+use super::state::Downstream;
+use crate::hardware::{Direction, Mesh, Multicast, Noc, NocTiming, Routing, Shape, Topology, Unit};
 use crate::program::Tree;
 use crate::units::{SliceId, TileId, UnitId};
 use crate::ways::Ways;
@@ -18,6 +19,11 @@ pub const NOTHING: u32 = u32::MAX;
 /// Where a flit is on its way: at a router of a planted tree, or on dimension-order routing to one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way(u32);
+
+impl Way {
+    /// The way of no flit.
+    pub(super) const NOWHERE: Self = Self(0);
+}
 
 /// Kinds of link, as places in the tables of the wiring: within a chip along rows and along columns, and between chips.
 const HORIZONTAL: u8 = 0;
@@ -74,14 +80,17 @@ pub struct Wiring {
     pub(super) router_of: Vec<u32>,
     /// Behind each side the port of the neighbour that faces it, both ways; behind a unit's port the unit.
     pub(super) behind: Vec<u32>,
-    /// For each queue its router, and the virtual channel, as its upstream end counts it, that fills it.
-    pub(super) router_of_queue: Vec<u32>,
-    pub(super) feeds: Vec<u32>,
     /// The kind of link behind each port; cycles of each kind of link, and from one flit to the next.
     pub(super) kind: Vec<u8>,
     pub(super) link_cycles: [u64; 3],
     pub(super) intervals: [u64; 4],
     pub(super) units: Vec<Unit>,
+    /// The same for routing: column, row, and the output of the tile's router as a bit.
+    spots: Vec<(u32, u32, u32)>,
+    /// The output, as a bit, toward a tile in the north-west, north, north-east, west, and so on; none toward the router's own.
+    toward: [u32; 9],
+    /// The first queue of every port, one bit each.
+    pub(super) first_queues: u64,
     branchings: Vec<Branching>,
 }
 
@@ -117,8 +126,6 @@ impl Wiring {
             first_port: vec![0],
             router_of: vec![],
             behind: vec![],
-            router_of_queue: vec![],
-            feeds: vec![],
             kind: vec![],
             link_cycles: [
                 timing.link_horizontal_cycles,
@@ -126,7 +133,10 @@ impl Wiring {
                 timing.link_chip_cycles + serial - 1,
             ],
             intervals: [interval, interval, interval.max(serial), interval],
+            spots: units.iter().map(|unit| spot(mesh, unit)).collect(),
             units,
+            toward: toward(topology.noc.routing),
+            first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
             branchings: vec![],
         };
         for (tile, &ports) in ports.iter().enumerate() {
@@ -155,16 +165,6 @@ impl Wiring {
         for (unit, place) in self.units.iter().enumerate() {
             self.behind[(self.first_port[place.tile.index()] + SIDES + place.port) as usize] = unit as u32;
         }
-        let vcs = self.noc.virtual_channels;
-        for port in 0..ports {
-            let first = self.first_port[self.router_of[port] as usize];
-            let upstream = match self.behind[port] {
-                unit if port as u32 - first >= SIDES => self.source_channel(unit as usize) as u32,
-                neighbour => neighbour,
-            };
-            self.router_of_queue.extend((0..vcs).map(|_| self.router_of[port]));
-            self.feeds.extend((0..vcs).map(|vc| upstream.saturating_mul(vcs).saturating_add(vc)));
-        }
     }
 
     /// Number of routers.
@@ -185,9 +185,15 @@ impl Wiring {
         self.places[tile.index()]
     }
 
-    /// The channel from a unit's packet queue into its router.
-    pub(super) fn source_channel(&self, unit: usize) -> usize {
-        self.router_of.len() + unit
+    /// Number of ports of all routers.
+    pub(super) fn ports(&self) -> usize {
+        self.router_of.len()
+    }
+
+    /// The first queue of an input port: 64 times its router, and its place in there.
+    pub(super) fn queue_behind(&self, port: u32) -> u32 {
+        let router = self.router_of[port as usize];
+        router * MOST_QUEUES as u32 + (port - self.first_port[router as usize]) * self.noc.virtual_channels
     }
 
     /// The port through which a unit's packets come into its router.
@@ -196,10 +202,12 @@ impl Wiring {
         self.first_port[place.tile.index()] + SIDES + place.port
     }
 
-    /// The channel that ends in an input port, where there is one.
+    /// The channel that ends in an input port: that of the neighbour's port, or behind all of these that of a unit's packet
+    /// queue; [`NOTHING`] at the edge.
     pub(super) fn upstream(&self, port: usize) -> usize {
-        let vcs = self.noc.virtual_channels as usize;
-        self.feeds[port * vcs] as usize / vcs
+        let side = port as u32 - self.first_port[self.router_of[port] as usize];
+        let behind = self.behind[port] as usize;
+        if side < SIDES { behind } else { self.ports() + behind }
     }
 
     /// The way from anywhere to one unit, by the chip's dimension-order routing.
@@ -265,23 +273,44 @@ impl Wiring {
         }
     }
 
-    /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit; and the sides behind
-    /// which a closing link of a torus lies ahead.
+    /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit.
     #[inline]
-    pub(super) fn outputs(&self, way: Way, router: u32) -> (u32, u8) {
+    pub(super) fn outputs(&self, way: Way, (x, y): (u32, u32)) -> u32 {
         if way.0 & STRAIGHT == 0 {
-            let Branching { outputs, ahead, .. } = self.branchings[way.0 as usize];
-            return (outputs, ahead);
+            return self.branchings[way.0 as usize].outputs;
         }
-        let unit = self.units[(way.0 & !STRAIGHT) as usize];
-        let Some(side) = self.ways.toward(TileId(router), unit.tile) else { return (1 << (SIDES + unit.port), 0) };
-        let ahead = self.noc.shape == Shape::Torus && self.ways.closing_ahead(TileId(router), side, unit.tile);
-        (1 << side as u32, u8::from(ahead) << side as u32)
+        let (to_x, to_y, here) = self.spots[(way.0 & !STRAIGHT) as usize];
+        if self.noc.shape == Shape::Torus {
+            let side = self.ways.toward_place((x, y), (to_x, to_y));
+            return side.map_or(here, |side| 1 << side as u32);
+        }
+        let at = 3 * (1 + to_y.cmp(&y) as i32) + 1 + to_x.cmp(&x) as i32;
+        if at == 4 { here } else { self.toward[at as usize] }
+    }
+
+    /// Whether a closing link of a torus lies ahead of a flit, in this dimension, when it has left a router by a side.
+    pub(super) fn closing_ahead(&self, way: Way, (x, y): (u32, u32), side: usize) -> bool {
+        if way.0 & STRAIGHT == 0 {
+            return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
+        }
+        let to = self.units[(way.0 & !STRAIGHT) as usize].tile;
+        self.ways.closing_ahead(self.ways.tile((x, y)), Direction::ALL[side], to)
+    }
+
+    /// The virtual channels behind an output or packet queue with room for a packet: what keeps copies of long packets free of deadlock.
+    #[inline]
+    pub(super) fn roomy(&self, flits: u16, downstream: &[Downstream]) -> u16 {
+        if flits == 1 || !self.cut_through() {
+            return u16::MAX;
+        }
+        let roomy = downstream.iter().zip(0..).filter(|(vc, _)| vc.credits >= flits);
+        roomy.fold(0, |vcs, (_, vc)| vcs | 1 << vc)
     }
 
     /// Where a flit is after it has left by a side.
-    pub(super) fn next(&self, way: Way, side: u32) -> Way {
-        if way.0 & STRAIGHT == 0 { Way(self.branchings[way.0 as usize].next[side as usize]) } else { way }
+    #[inline]
+    pub(super) fn next(&self, way: Way, side: usize) -> Way {
+        if way.0 & STRAIGHT == 0 { Way(self.branchings[way.0 as usize].next[side]) } else { way }
     }
 
     /// What one flit from `from` does on the whole of `way`.
@@ -290,7 +319,7 @@ impl Wiring {
         let mut passage = Passage::default();
         let mut open = vec![(self.units[from.index()].tile.0, way)];
         while let Some((router, way)) = open.pop() {
-            for output in bits(self.outputs(way, router).0) {
+            for output in bits(self.outputs(way, self.places[router as usize])) {
                 passage.routes += 1;
                 if output >= SIDES {
                     passage.deliveries += 1;
@@ -303,7 +332,7 @@ impl Wiring {
                     _ => passage.between_chips += 1,
                 }
                 let port = self.behind[out];
-                open.push((self.router_of[port as usize], self.next(way, output)));
+                open.push((self.router_of[port as usize], self.next(way, output as usize)));
             }
         }
         passage
@@ -316,8 +345,38 @@ impl Wiring {
     }
 }
 
+/// Column and row of a unit, and the output of its tile's router that leads to it.
+fn spot(mesh: Mesh, unit: &Unit) -> (u32, u32, u32) {
+    let (x, y) = mesh.place(unit.tile);
+    (x, y, 1 << (SIDES + unit.port))
+}
+
+/// See [`Wiring::toward`].
+fn toward(routing: Routing) -> [u32; 9] {
+    let (vertical, horizontal) = ([Some(Direction::North), None, Some(Direction::South)], [
+        Some(Direction::West),
+        None,
+        Some(Direction::East),
+    ]);
+    std::array::from_fn(|at| {
+        let (vertical, horizontal) = (vertical[at / 3], horizontal[at % 3]);
+        let side = match routing {
+            Routing::Xy => horizontal.or(vertical),
+            Routing::Yx => vertical.or(horizontal),
+        };
+        side.map_or(0, |side| 1 << side as u32)
+    })
+}
+
 /// The set bits of a mask, lowest first.
-pub(super) fn bits(mut mask: u32) -> impl Iterator<Item = u32> {
+#[inline]
+pub(super) fn bits(mask: u32) -> impl Iterator<Item = u32> {
+    bits64(u64::from(mask))
+}
+
+/// The set bits of a longer mask, lowest first.
+#[inline]
+pub(super) fn bits64(mut mask: u64) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
         let bit = mask.trailing_zeros();
         (mask != 0).then(|| {

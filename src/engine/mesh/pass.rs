@@ -1,0 +1,94 @@
+//! Flits on the move: from a queue through the switch to a link or a unit.
+
+use super::allocate::Visit;
+use super::events::{Arrival, Ejection};
+use super::state::Flit;
+use super::wiring::bits;
+use super::{NOTHING, SIDES};
+
+impl<const VCS: usize> Visit<'_, VCS> {
+    /// Moves a flit of a queue, the first or one in the pool, to an output, into a virtual channel of its packet with a free slot.
+    #[inline]
+    pub(super) fn pass(&mut self, at: usize, place: u32, output: usize, vc: usize) {
+        let flit = self.leave(at, place, output);
+        let first = output * self.vcs() + vc;
+        let (port, downstream) = (&mut self.ports[output], &mut self.downstream[first]);
+        downstream.credits -= 1;
+        port.credited &= !(u16::from(downstream.credits == 0) << vc);
+        if flit.is_tail() {
+            port.owned &= !(1 << vc);
+            port.held &= !(1 << at);
+        }
+        let (behind, kind) = (port.behind, port.kind);
+        let last = flit.outputs == 0;
+        if last {
+            self.dequeue(at);
+        } else {
+            self.leaving.resident += 1;
+        }
+        self.count(output, kind);
+        let Flit { tag, way, index, of, .. } = flit;
+        if output < SIDES as usize {
+            let way = self.wiring.next(way, output);
+            let arrival = Arrival { queue: behind + vc as u32, tag, way, index, of };
+            self.leaving.over_link(kind, self.now, arrival);
+        } else {
+            let unit = if flit.is_tail() { behind } else { NOTHING };
+            let downstream = self.first_downstream + first as u32;
+            self.leaving.to_unit(self.now, Ejection { downstream, tag, unit });
+        }
+    }
+
+    /// Notes that a flit leaves by an output, and whether its queue still has one for it.
+    #[inline]
+    fn leave(&mut self, at: usize, place: u32, output: usize) -> Flit {
+        let queue = &mut self.queues[at];
+        let (flit, more) = if place == NOTHING {
+            (&mut queue.front, queue.len > 1)
+        } else {
+            let place = self.leaving.pool.get_mut(place);
+            (&mut place.flit, place.next != NOTHING)
+        };
+        flit.outputs &= !(1 << output);
+        if flit.is_tail() || !more || !self.wiring.cut_through() {
+            let port = &mut self.ports[output];
+            port.want &= !(1 << at);
+            self.router.wanted &= !(u32::from(port.want == 0) << output);
+        }
+        *flit
+    }
+
+    /// Counts a flit that leaves, and keeps the link until the next one may.
+    #[inline]
+    fn count(&mut self, output: usize, kind: u8) {
+        let interval = self.wiring.intervals[kind as usize];
+        self.leaving.moves += 1;
+        self.flits[output] += 1;
+        if interval > 1 {
+            self.router.open &= !(1 << output);
+            let port = self.router.first_port + output as u32;
+            self.leaving.pauses[kind as usize].push(self.now + interval, port);
+        }
+    }
+
+    /// Takes the first flit out of its queue and sends its slot's credit back.
+    #[inline]
+    fn dequeue(&mut self, at: usize) {
+        let queue = &mut self.queues[at];
+        queue.len -= 1;
+        if queue.len > 0 {
+            let next = self.leaving.pool.take(queue.second);
+            (queue.front, queue.second) = (next.flit, next.next);
+            for output in bits(next.flit.outputs) {
+                self.ports[output as usize].want |= 1 << at;
+            }
+            self.router.wanted |= next.flit.outputs;
+            self.router.long = self.router.long & !(1 << at) | u64::from(next.flit.of > 1) << at;
+            if let Some(ready) = self.ready.get_mut(at) {
+                *ready = self.now + self.wiring.timing.head_cycles;
+            }
+        }
+        let (port, vc) = (at / self.vcs(), at % self.vcs());
+        self.leaving.give_back(self.ports[port].feed + vc as u32, self.now);
+    }
+}

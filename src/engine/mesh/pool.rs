@@ -1,0 +1,59 @@
+//! Flits that wait behind others: lists through one pool, so that long buffers cost nothing while they are empty.
+
+use super::NOTHING;
+use super::state::Flit;
+
+/// A flit, and the one behind it in its queue; or a free place, and the next one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub flit: Flit,
+    pub next: u32,
+}
+
+/// All flits that wait behind others.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    places: Vec<Place>,
+    free: u32,
+}
+
+impl Pool {
+    pub fn new() -> Self {
+        Self { places: vec![], free: NOTHING }
+    }
+
+    /// Puts a flit into the pool, behind which there is none.
+    #[inline]
+    pub fn add(&mut self, flit: Flit) -> u32 {
+        let place = Place { flit, next: NOTHING };
+        match self.places.get_mut(self.free as usize) {
+            Some(free) => {
+                let at = std::mem::replace(&mut self.free, free.next);
+                *free = place;
+                at
+            }
+            None => {
+                self.places.push(place);
+                (self.places.len() - 1) as u32
+            }
+        }
+    }
+
+    /// Takes a flit out of the pool.
+    #[inline]
+    pub fn take(&mut self, at: u32) -> Place {
+        let place = self.places[at as usize];
+        self.places[at as usize].next = std::mem::replace(&mut self.free, at);
+        place
+    }
+
+    #[inline]
+    pub fn get(&self, at: u32) -> &Place {
+        &self.places[at as usize]
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, at: u32) -> &mut Place {
+        &mut self.places[at as usize]
+    }
+}

@@ -1,0 +1,142 @@
+//! What is known of a router: few words, those that are needed together beside each other.
+
+use super::wiring::{SIDES, Wiring};
+use super::{NOTHING, Way};
+use crate::units::TileId;
+
+/// A part of a packet in a router.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flit {
+    pub tag: u32,
+    pub way: Way,
+    /// The outputs of its router that it has not yet left by, one bit each.
+    pub outputs: u32,
+    /// Which flit of its packet it is.
+    pub index: u16,
+    /// How many flits its packet has.
+    pub of: u16,
+}
+
+impl Flit {
+    #[inline]
+    pub fn is_tail(&self) -> bool {
+        self.index + 1 == self.of
+    }
+}
+
+/// A router as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Router {
+    /// Queues at whose front is a packet of more than one flit, one bit each.
+    pub long: u64,
+    /// Outputs for which a queue has a flit, one bit each.
+    pub wanted: u32,
+    /// Outputs whose links can take a flit.
+    pub open: u32,
+    pub first_port: u32,
+    /// Column and row of its tile.
+    pub place: (u32, u32),
+    pub ports: u8,
+}
+
+impl Router {
+    pub fn new(wiring: &Wiring, tile: usize) -> Self {
+        let (first_port, end) = (wiring.first_port[tile], wiring.first_port[tile + 1]);
+        let place = wiring.place(TileId::at(tile));
+        Self { long: 0, wanted: 0, open: u32::MAX, first_port, place, ports: (end - first_port) as u8 }
+    }
+}
+
+/// Both sides of a port: its output, and the input beside it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Port {
+    /// Queues whose first packet has a flit for this output, one bit each.
+    pub want: u64,
+    /// Queues whose packets hold a virtual channel behind this output.
+    pub held: u64,
+    /// The first queue behind this output, as [`Wiring::queue_behind`] names it; the unit behind a unit's port.
+    pub behind: u32,
+    /// The virtual channel, as its upstream end counts it, that fills the first queue of this input.
+    pub feed: u32,
+    /// Virtual channels behind this output with a free slot, one bit each.
+    pub credited: u16,
+    /// Virtual channels behind this output that a packet holds.
+    pub owned: u16,
+    /// The input port whose turn it is at this output.
+    pub turn: u8,
+    /// The output whose offer this input takes first.
+    pub output_turn: u8,
+    /// The virtual channel that speaks for this input first, among those that ask for the same output.
+    pub vc_turn: u8,
+    /// The kind of link behind this output.
+    pub kind: u8,
+}
+
+impl Port {
+    pub fn new(wiring: &Wiring, port: usize) -> Self {
+        let vcs = wiring.noc.virtual_channels;
+        let side = port as u32 - wiring.first_port[wiring.router_of[port] as usize];
+        let behind = match wiring.behind[port] {
+            neighbour if side < SIDES && neighbour != NOTHING => wiring.queue_behind(neighbour),
+            other => other,
+        };
+        let feed = (wiring.upstream(port) as u32).saturating_mul(vcs);
+        Self {
+            want: 0,
+            held: 0,
+            behind,
+            feed,
+            credited: every(vcs),
+            owned: 0,
+            turn: 0,
+            output_turn: 0,
+            vc_turn: 0,
+            kind: wiring.kind[port],
+        }
+    }
+}
+
+/// All virtual channels of a port, one bit each.
+pub(super) fn every(vcs: u32) -> u16 {
+    ((1u32 << vcs) - 1) as u16
+}
+
+/// A virtual channel of an input port: its first flit, and a list of the others through the pool.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Queue {
+    pub front: Flit,
+    /// The flit behind the first one, and the last one, where there are more.
+    pub second: u32,
+    pub last: u32,
+    /// How many flits there are.
+    pub len: u16,
+    /// The virtual channel that its head tries first, counted through all outputs.
+    pub turn: u16,
+}
+
+impl Queue {
+    pub const EMPTY: Self = Self {
+        front: Flit { tag: 0, way: Way::NOWHERE, outputs: 0, index: 0, of: 1 },
+        second: NOTHING,
+        last: NOTHING,
+        len: 0,
+        turn: 0,
+    };
+}
+
+/// A virtual channel as its upstream end sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Downstream {
+    /// Free slots.
+    pub credits: u16,
+    /// The queue of the upstream router whose packet holds it.
+    pub owner: u8,
+    /// The queue of the upstream router whose turn it is.
+    pub turn: u8,
+}
+
+impl Downstream {
+    pub fn free(credits: u16) -> Self {
+        Self { credits, owner: 0, turn: 0 }
+    }
+}
