@@ -25,6 +25,8 @@ pub(super) struct Visit<'a, const VCS: usize> {
     pub leaving: &'a mut Leaving,
     /// Whether anything was asked for: if not, the router sleeps until something changes.
     busy: bool,
+    /// Queues whose next flits come to the front when all has been allocated.
+    pub followed: u64,
 }
 
 impl<'a, const VCS: usize> Visit<'a, VCS> {
@@ -47,6 +49,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
             flits: &mut mesh.flits[ports],
             leaving: &mut mesh.leaving,
             busy: false,
+            followed: 0,
         }
     }
 
@@ -58,8 +61,22 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     /// Moves what can be moved in this cycle; whether the router should be visited in the next one, too.
     #[inline]
     pub fn allocate(mut self) -> bool {
+        let wanted = self.router.wanted;
+        let others = self.pass_unopposed();
+        self.busy = others != wanted;
+        if others != 0 {
+            self.allocate_among(others);
+        }
+        for at in bits64(self.followed) {
+            self.step_up(at as usize);
+        }
+        self.busy && self.router.wanted != 0
+    }
+
+    /// The same for the outputs for which more than one flit asks, or one that needs a closer look.
+    fn allocate_among(&mut self, wanted: u32) {
         let (mut speakers, mut offers, mut offered) = ([0u8; MOST_PORTS], [0u32; MOST_PORTS], 0u32);
-        for output in bits(self.router.wanted) {
+        for output in bits(wanted) {
             let Some(at) = self.offer(output as usize) else { continue };
             let port = at as usize / self.vcs();
             speakers[output as usize] = at as u8;
@@ -69,7 +86,6 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         for port in bits(offered) {
             self.take_switch(port as usize, offers[port as usize], &speakers);
         }
-        self.busy && self.router.wanted != 0
     }
 
     /// Gives the free virtual channels behind an output to heads, and offers the switch to an input port: to the queue that
@@ -80,7 +96,8 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         let open = self.router.open & (1 << output) != 0;
         let mut holding = 0;
         if want & held != 0 && open {
-            let owners = bits(u32::from(owned & credited)).map(|vc| self.downstream[output * self.vcs() + vc as usize].owner);
+            let owners =
+                bits(u32::from(owned & credited)).map(|vc| self.downstream[output * self.vcs() + vc as usize].owner);
             holding = owners.fold(0, |queues, owner| queues | 1 << owner) & want;
         }
         let mut asking = 0;
@@ -125,7 +142,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if free == 0 || heads == 0 {
             return 0;
         }
-        if self.wiring.noc.shape == Shape::Torus || self.router.long & heads != 0 {
+        if self.wiring.noc.shape == Shape::Torus || self.router.odd & heads != 0 {
             return self.allocate_choosy(output, heads, open);
         }
         self.busy = true;
@@ -161,7 +178,8 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
 
     /// Those of the heads that may ask for a virtual channel already.
     fn on_time(&mut self, heads: u64) -> u64 {
-        let on_time = bits64(heads).filter(|&at| self.ready[at as usize] <= self.now).fold(0, |on_time, at| on_time | 1 << at);
+        let on_time =
+            bits64(heads).filter(|&at| self.ready[at as usize] <= self.now).fold(0, |on_time, at| on_time | 1 << at);
         self.busy |= on_time != heads;
         on_time
     }

@@ -81,7 +81,8 @@ impl Mesh<'_> {
         queue.len += 1;
         if queue.len == 1 {
             queue.front = flit;
-            router.long = router.long & !(1 << at) | u64::from(of > 1) << at;
+            router.occupied |= 1 << at;
+            router.odd |= u64::from(flit.is_odd()) << at;
             if let Some(ready) = self.ready.get_mut(first) {
                 *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
             }

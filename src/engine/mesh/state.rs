@@ -18,6 +18,12 @@ pub(super) struct Flit {
 }
 
 impl Flit {
+    /// Whether it belongs to a longer packet, or has several outputs.
+    #[inline]
+    pub fn is_odd(&self) -> bool {
+        self.of > 1 || self.outputs & self.outputs.wrapping_sub(1) != 0
+    }
+
     #[inline]
     pub fn is_tail(&self) -> bool {
         self.index + 1 == self.of
@@ -27,8 +33,10 @@ impl Flit {
 /// A router as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Router {
-    /// Queues at whose front is a packet of more than one flit, one bit each.
-    pub long: u64,
+    /// Queues with flits, one bit each.
+    pub occupied: u64,
+    /// Queues at whose front is a flit of a longer packet, or with several outputs.
+    pub odd: u64,
     /// Outputs for which a queue has a flit, one bit each.
     pub wanted: u32,
     /// Outputs whose links can take a flit.
@@ -43,7 +51,7 @@ impl Router {
     pub fn new(wiring: &Wiring, tile: usize) -> Self {
         let (first_port, end) = (wiring.first_port[tile], wiring.first_port[tile + 1]);
         let place = wiring.place(TileId::at(tile));
-        Self { long: 0, wanted: 0, open: u32::MAX, first_port, place, ports: (end - first_port) as u8 }
+        Self { occupied: 0, odd: 0, wanted: 0, open: u32::MAX, first_port, place, ports: (end - first_port) as u8 }
     }
 }
 

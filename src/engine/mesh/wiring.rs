@@ -1,7 +1,7 @@
 //! What is wired to what: ports, links, units and the trees that flits follow. Made once, shared by all runs.
 
-use crate::engine::EngineError;
 use super::state::Downstream;
+use crate::engine::EngineError;
 use crate::hardware::{Direction, Mesh, Multicast, Noc, NocTiming, Routing, Shape, Topology, Unit};
 use crate::program::Tree;
 use crate::units::{SliceId, TileId, UnitId};
@@ -91,6 +91,9 @@ pub struct Wiring {
     toward: [u32; 9],
     /// The first queue of every port, one bit each.
     pub(super) first_queues: u64,
+    /// Whether a flit without rivals moves on in the cycle in which it asks, into any virtual channel: a mesh, speculation, and a
+    /// flit a cycle over every link.
+    pub(super) plain: bool,
     branchings: Vec<Branching>,
 }
 
@@ -137,6 +140,7 @@ impl Wiring {
             units,
             toward: toward(topology.noc.routing),
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
+            plain: false,
             branchings: vec![],
         };
         for (tile, &ports) in ports.iter().enumerate() {
@@ -144,6 +148,8 @@ impl Wiring {
             wiring.first_port.push(wiring.router_of.len() as u32);
         }
         wiring.connect(topology);
+        let each_cycle = wiring.kind.iter().all(|&kind| wiring.intervals[kind as usize] == 1);
+        wiring.plain = timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh && each_cycle;
         Ok(wiring)
     }
 
@@ -353,11 +359,8 @@ fn spot(mesh: Mesh, unit: &Unit) -> (u32, u32, u32) {
 
 /// See [`Wiring::toward`].
 fn toward(routing: Routing) -> [u32; 9] {
-    let (vertical, horizontal) = ([Some(Direction::North), None, Some(Direction::South)], [
-        Some(Direction::West),
-        None,
-        Some(Direction::East),
-    ]);
+    let (vertical, horizontal) =
+        ([Some(Direction::North), None, Some(Direction::South)], [Some(Direction::West), None, Some(Direction::East)]);
     std::array::from_fn(|at| {
         let (vertical, horizontal) = (vertical[at / 3], horizontal[at % 3]);
         let side = match routing {
