@@ -55,7 +55,7 @@ fn traffic(wiring: &Wiring, cycles: u64, permille: u64) -> u64 {
                 mesh.inject(UnitId(unit as u32), Packet { tag: 0, way, flits: 1 });
             }
         }
-        mesh.launch(now);
+        mesh.launch();
     }
     mesh.moves()
 }
@@ -89,7 +89,7 @@ fn idle_routers(criterion: &mut Criterion) {
             if now % 8 == 0 {
                 mesh.inject(UnitId(0), Packet { tag: 0, way: wiring.toward(UnitId(1)), flits: 1 });
             }
-            mesh.launch(now);
+            mesh.launch();
         }
         mesh.moves()
     };

@@ -71,7 +71,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             while self.calendar.peek().is_some_and(|Reverse((due, _))| *due <= now) {
                 self.hand_over(now);
             }
-            self.mesh.launch(now);
+            self.mesh.launch();
             self.recorder.ends(now, &self.mesh);
             let calendar = self.calendar.peek().map(|Reverse((due, _))| *due);
             let next = self.mesh.next(now).into_iter().chain(calendar).min();

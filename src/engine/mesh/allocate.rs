@@ -1,6 +1,7 @@
 //! Who gets what in a cycle of a router: virtual channels to heads, the switch to input ports, both by turns.
 
 use super::events::Leaving;
+use super::hop::alone;
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wiring::{Wiring, bits, bits64};
 use super::{MOST_PORTS, Mesh, NOTHING, SIDES};
@@ -17,39 +18,40 @@ pub(super) struct Visit<'a, const VCS: usize> {
     pub ports: &'a mut [Port],
     pub queues: &'a mut [Queue],
     /// See [`Mesh::ready`].
-    pub ready: &'a mut [Cycle],
+    pub ready: &'a [Cycle],
     pub downstream: &'a mut [Downstream],
-    /// The first of them, as the whole network counts them.
-    pub first_downstream: u32,
     pub flits: &'a mut [u64],
     pub leaving: &'a mut Leaving,
-    /// Whether anything was asked for: if not, the router sleeps until something changes.
-    busy: bool,
-    /// Queues whose next flits come to the front when all has been allocated.
-    pub followed: u64,
+    /// Outputs for which anything was asked: the others sleep until something changes.
+    busy: u32,
+    /// Queues whose next flits come to the front when all has been allocated, and the first queue of the router.
+    pub followed: &'a mut Vec<u32>,
+    pub first_queue: u32,
+    pub first_port: u32,
 }
 
 impl<'a, const VCS: usize> Visit<'a, VCS> {
     #[inline]
-    pub fn to(mesh: &'a mut Mesh<'_>, router: usize, now: Cycle) -> Self {
-        let router = &mut mesh.routers[router];
-        let (base, count) = (router.first_port as usize, usize::from(router.ports));
+    pub fn of(mesh: &'a mut Mesh<'_>, tile: usize, now: Cycle) -> Self {
+        let (port_bits, queue_bits) = (mesh.wiring.port_bits, mesh.wiring.queue_bits);
         let vcs = if VCS == 0 { mesh.vcs } else { VCS };
-        let (queues, ports) = (base * vcs..(base + count) * vcs, base..base + count);
+        let queues = tile << queue_bits..(tile + 1) << queue_bits;
+        let ports = tile << port_bits..(tile + 1) << port_bits;
         Self {
             wiring: mesh.wiring,
             now,
             vcs,
-            router,
+            router: &mut mesh.routers[tile],
             ports: &mut mesh.ports[ports.clone()],
+            first_queue: queues.start as u32,
+            first_port: ports.start as u32,
             queues: &mut mesh.queues[queues.clone()],
-            ready: mesh.ready.get_mut(queues.clone()).unwrap_or_default(),
-            downstream: &mut mesh.downstream[queues],
-            first_downstream: (base * vcs) as u32,
+            ready: mesh.ready.get(queues).unwrap_or_default(),
+            downstream: &mut mesh.downstream[ports.start * vcs..ports.end * vcs],
             flits: &mut mesh.flits[ports],
             leaving: &mut mesh.leaving,
-            busy: false,
-            followed: 0,
+            followed: &mut mesh.followed,
+            busy: 0,
         }
     }
 
@@ -58,22 +60,27 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if VCS == 0 { self.vcs } else { VCS }
     }
 
-    /// Moves what can be moved in this cycle; whether the router should be visited in the next one, too.
-    #[inline]
-    pub fn allocate(mut self) -> bool {
-        let wanted = self.router.wanted;
-        let others = self.pass_unopposed();
-        self.busy = others != wanted;
-        if others != 0 {
-            self.allocate_among(others);
+    /// Moves what can be moved to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.
+    pub fn allocate(mut self, wanted: u32) -> u32 {
+        let alone = alone::<VCS>(self.router.occupied) & !self.router.odd;
+        let mut contested = 0;
+        for output in bits(wanted) {
+            if self.ports[output as usize].want & !alone != 0 {
+                contested |= 1 << output;
+            } else if let Some(at) = self.offer(output as usize) {
+                self.take_turns(at as usize, output as usize);
+                self.grant(at as usize, NOTHING, output as usize);
+            }
         }
-        for at in bits64(self.followed) {
-            self.step_up(at as usize);
+        if contested != 0 {
+            self.allocate_among(contested);
         }
-        self.busy && self.router.wanted != 0
+        bits(self.busy)
+            .filter(|&output| self.ports[output as usize].want != 0)
+            .fold(0, |again, output| again | 1 << output)
     }
 
-    /// The same for the outputs for which more than one flit asks, or one that needs a closer look.
+    /// The same for outputs for which ports ask that may ask for others as well.
     fn allocate_among(&mut self, wanted: u32) {
         let (mut speakers, mut offers, mut offered) = ([0u8; MOST_PORTS], [0u32; MOST_PORTS], 0u32);
         for output in bits(wanted) {
@@ -105,7 +112,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
             asking = self.allocate_channels(output, want & !held, open);
         }
         (holding | asking != 0).then(|| {
-            self.busy = true;
+            self.busy |= 1 << output;
             self.speaker(output, holding, asking)
         })
     }
@@ -137,7 +144,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     /// heads that ask for the switch in the same cycle.
     #[inline]
     fn allocate_channels(&mut self, output: usize, heads: u64, open: bool) -> u64 {
-        let heads = if self.ready.is_empty() { heads } else { self.on_time(heads) };
+        let heads = if self.ready.is_empty() { heads } else { self.on_time(output, heads) };
         let free = every(self.vcs() as u32) & !self.ports[output].owned;
         if free == 0 || heads == 0 {
             return 0;
@@ -145,7 +152,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if self.wiring.noc.shape == Shape::Torus || self.router.odd & heads != 0 {
             return self.allocate_choosy(output, heads, open);
         }
-        self.busy = true;
+        self.busy |= 1 << output;
         let speculates = self.wiring.timing.head_cycles == 0 && open && free & self.ports[output].credited != 0;
         if heads & (heads - 1) == 0 {
             self.take_channel(heads.trailing_zeros(), output, free);
@@ -166,7 +173,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         let asking = bits64(able).filter(|&at| speculates && usable(at) & credited != 0);
         let asking = asking.fold(0, |asking, at| asking | 1 << at);
         if able != 0 {
-            self.busy = true;
+            self.busy |= 1 << output;
             let free = every(self.vcs() as u32) & !owned;
             self.share_channels(output, free, |visit, vc| {
                 let can = |&at: &u32| visit.usable(&visit.queues[at as usize].front, output) & (1 << vc) != 0;
@@ -177,10 +184,10 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     }
 
     /// Those of the heads that may ask for a virtual channel already.
-    fn on_time(&mut self, heads: u64) -> u64 {
+    fn on_time(&mut self, output: usize, heads: u64) -> u64 {
         let on_time =
             bits64(heads).filter(|&at| self.ready[at as usize] <= self.now).fold(0, |on_time, at| on_time | 1 << at);
-        self.busy |= on_time != heads;
+        self.busy |= u32::from(on_time != heads) << output;
         on_time
     }
 
@@ -238,23 +245,28 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     /// A port takes one of the outputs that offer it the switch, and those that offer it for the same flit.
     #[inline]
     fn take_switch(&mut self, port: usize, offers: u32, speakers: &[u8; MOST_PORTS]) {
-        let input = &mut self.ports[port];
-        let chosen = in_turn(offers, input.output_turn);
+        let chosen = in_turn(offers, self.ports[port].output_turn);
         let at = usize::from(speakers[chosen as usize]);
-        input.output_turn = chosen as u8 + 1;
-        if VCS != 1 {
-            let next = at + 1 - port * if VCS == 0 { self.vcs } else { VCS };
-            input.vc_turn = if next == self.vcs { 0 } else { next as u8 };
-        }
+        self.take_turns(at, chosen as usize);
         let place = self.flit_for(at, chosen);
         if offers & (offers - 1) == 0 {
-            return self.grant(port, at, place, chosen as usize);
+            return self.grant(at, place, chosen as usize);
         }
         let same = |output: &u32| usize::from(speakers[*output as usize]) == at && self.flit_for(at, *output) == place;
         let granted = bits(offers).filter(same).fold(0u32, |granted, output| granted | 1 << output);
         for output in bits(granted) {
-            self.grant(port, at, place, output as usize);
+            self.grant(at, place, output as usize);
         }
+    }
+
+    /// A queue has spoken for its port, which takes an output: others go first the next time.
+    #[inline]
+    fn take_turns(&mut self, at: usize, output: usize) {
+        let vcs = self.vcs();
+        let input = &mut self.ports[at / vcs];
+        input.output_turn = output as u8 + 1;
+        let next = at % vcs + 1;
+        input.vc_turn = if next == vcs { 0 } else { next as u8 };
     }
 
     /// The first flit of a queue that has an output still to leave by: its place in the pool, nothing for the first of all.
@@ -273,9 +285,9 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
 
     /// A flit that was granted the switch moves on if it has the virtual channel and the credit that it needs, too.
     #[inline]
-    fn grant(&mut self, port: usize, at: usize, place: u32, output: usize) {
+    fn grant(&mut self, at: usize, place: u32, output: usize) {
         let Port { held, credited, owned, .. } = self.ports[output];
-        self.ports[output].turn = port as u8 + 1;
+        self.ports[output].turn = (at / self.vcs()) as u8 + 1;
         if held & (1 << at) == 0 {
             return;
         }

@@ -2,41 +2,73 @@
 
 use super::events::Arrival;
 use super::state::Flit;
-use super::wiring::bits;
-use super::{Mesh, NOTHING};
-use crate::units::Cycle;
+use super::wiring::{KINDS, TO_UNITS, bits};
+use super::{Delivery, Mesh, NOTHING};
+use crate::units::{Cycle, UnitId};
 
 impl Mesh<'_> {
-    /// Credits and flits that are due arrive.
-    pub(super) fn arrive(&mut self, now: Cycle) {
-        while let Some(credits) = self.leaving.returning.take(now) {
-            credits.iter().for_each(|&downstream| self.credit(downstream));
+    /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`.
+    pub(super) fn arrive(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        let count = self.leaving.returning.begin(now);
+        if count > 0 {
+            let credits = self.leaving.returning.take(count);
+            credits.events().into_iter().for_each(|credits| self.credit(credits));
             self.leaving.returning.done(credits);
         }
         for kind in 0..self.leaving.pauses.len() {
-            while let Some(links) = self.leaving.pauses[kind].take(now) {
-                links.iter().for_each(|&link| self.reopen(link as usize));
+            let count = self.leaving.pauses[kind].begin(now);
+            if count > 0 {
+                let links = self.leaving.pauses[kind].take(count);
+                links.events().into_iter().flatten().for_each(|&link| self.reopen(link as usize));
                 self.leaving.pauses[kind].done(links);
             }
         }
-        for link in 0..self.leaving.links.len() {
-            while let Some(flits) = self.leaving.links[link].take(now) {
-                flits.iter().for_each(|flit| self.enqueue(flit, now));
-                self.leaving.links[link].done(flits);
+        for kind in 0..KINDS {
+            let count = self.leaving.links[kind].begin(now);
+            if count > 0 {
+                let flits = self.leaving.links[kind].take(count);
+                for flits in flits.events() {
+                    if kind == TO_UNITS as usize {
+                        self.eject(flits, now, deliveries)
+                    } else {
+                        self.enqueue(flits, now)
+                    }
+                }
+                self.leaving.links[kind].done(flits);
             }
         }
     }
 
-    /// A slot of a virtual channel is free again.
-    #[inline]
-    fn credit(&mut self, at: u32) {
-        let downstream = &mut self.downstream[at as usize];
-        downstream.credits += 1;
-        // More free slots than the longest packet has flits change nothing.
-        if downstream.credits > self.longest {
-            return;
+    /// Units take flits.
+    #[inline(never)]
+    fn eject(&mut self, flits: &[Arrival], now: Cycle, deliveries: &mut Vec<Delivery>) {
+        self.leaving.returning.reserve(flits.len());
+        self.leaving.resident -= flits.len() as u64;
+        for &Arrival { queue: downstream, tag, index, of, .. } in flits {
+            self.leaving.returning.push(downstream);
+            if index + 1 == of {
+                let unit = UnitId(self.wiring.behind[downstream as usize / self.vcs]);
+                deliveries.push(Delivery { cycle: now, unit, tag });
+            }
         }
-        let (at, vc) = (at as usize / self.vcs, at as usize % self.vcs);
+    }
+
+    /// Slots of virtual channels are free again.
+    #[inline(never)]
+    fn credit(&mut self, credits: &[u32]) {
+        for &at in credits {
+            let downstream = &mut self.downstream[at as usize];
+            downstream.credits += 1;
+            // More free slots than the longest packet has flits change nothing.
+            if downstream.credits <= self.longest {
+                self.look_again(at as usize);
+            }
+        }
+    }
+
+    /// Whoever sends into a virtual channel with a slot that is free again.
+    fn look_again(&mut self, downstream: usize) {
+        let (at, vc) = (downstream / self.vcs, downstream % self.vcs);
         if let Some(port) = self.ports.get_mut(at) {
             port.credited |= 1 << vc;
             self.wake(at);
@@ -55,55 +87,95 @@ impl Mesh<'_> {
                 self.sources_awake.wake(unit);
             }
             None => {
-                let router = self.wiring.router_of[port] as usize;
-                self.routers[router].open |= 1 << (port - self.routers[router].first_port as usize);
+                let (tile, side) = self.wiring.place_of(port);
+                self.routers[tile].open |= 1 << side;
                 self.wake(port);
             }
         }
     }
 
-    /// The router of a port looks again if it has anything to send.
+    /// An output is looked at again if anybody wants it.
     fn wake(&mut self, port: usize) {
-        let router = self.wiring.router_of[port] as usize;
-        if self.routers[router].wanted != 0 {
-            self.routers_awake.wake(router);
+        if self.ports[port].want != 0 {
+            self.ports_awake.wake(port);
         }
     }
 
+    /// Flits come into their queues.
+    #[inline(never)]
+    fn enqueue(&mut self, flits: &[Arrival], now: Cycle) {
+        for &Arrival { queue: at, tag, way, index, of } in flits {
+            let tile = at as usize >> self.wiring.queue_bits;
+            let outputs = self.wiring.outputs(way, self.routers[tile].place);
+            let flit = Flit { tag, way, outputs, index, of };
+            let queue = &mut self.queues[at as usize];
+            queue.len += 1;
+            if queue.len == 1 {
+                queue.front = flit;
+                self.come_first(at as usize, flit);
+                if let Some(ready) = self.ready.get_mut(at as usize) {
+                    *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
+                }
+            } else {
+                self.enqueue_behind(at as usize, flit);
+            }
+        }
+    }
+
+    /// A flit that is the first of its queue asks for its outputs.
     #[inline]
-    fn enqueue(&mut self, &Arrival { queue, tag, way, index, of }: &Arrival, now: Cycle) {
-        let (tile, at) = ((queue / 64) as usize, (queue % 64) as usize);
+    fn come_first(&mut self, at: usize, flit: Flit) {
+        let (tile, bit) = (at >> self.wiring.queue_bits, 1 << (at & ((1 << self.wiring.queue_bits) - 1)));
         let router = &mut self.routers[tile];
-        let outputs = self.wiring.outputs(way, router.place);
-        let flit = Flit { tag, way, outputs, index, of };
-        let first = router.first_port as usize * self.vcs + at;
-        let queue = &mut self.queues[first];
-        queue.len += 1;
-        if queue.len == 1 {
-            queue.front = flit;
-            router.occupied |= 1 << at;
-            router.odd |= u64::from(flit.is_odd()) << at;
-            if let Some(ready) = self.ready.get_mut(first) {
-                *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
-            }
+        router.occupied |= bit;
+        if flit.is_odd() {
+            router.odd |= bit;
+            self.ask_all(at, flit.outputs);
         } else {
-            let place = self.leaving.pool.add(flit);
-            let last = std::mem::replace(&mut queue.last, place);
-            match queue.second {
-                NOTHING => queue.second = place,
-                _ => self.leaving.pool.get_mut(last).next = place,
-            }
-            // A flit of the first packet may leave by outputs that have taken those before it.
-            let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
-            if !(self.wiring.cut_through() && of_first) {
-                return;
-            }
+            let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
+            self.ports[port].want |= bit;
+            self.ports_awake.wake(port);
         }
-        let ports = &mut self.ports[router.first_port as usize..][..usize::from(router.ports)];
+    }
+
+    /// A queue asks for several outputs.
+    fn ask_all(&mut self, at: usize, outputs: u32) {
+        let (tile, bit) = (at >> self.wiring.queue_bits, 1 << (at & ((1 << self.wiring.queue_bits) - 1)));
         for output in bits(outputs) {
-            ports[output as usize].want |= 1 << at;
+            let port = self.wiring.port(tile, output);
+            self.ports[port].want |= bit;
+            self.ports_awake.wake(port);
         }
-        router.wanted |= outputs;
-        self.routers_awake.wake(tile);
+    }
+
+    /// The last flit of a queue that has others before it.
+    fn enqueue_behind(&mut self, at: usize, flit: Flit) {
+        let queue = &mut self.queues[at];
+        let place = self.leaving.pool.add(flit);
+        let last = std::mem::replace(&mut queue.last, place);
+        match queue.second {
+            NOTHING => queue.second = place,
+            _ => self.leaving.pool.get_mut(last).next = place,
+        }
+        // A flit of the first packet may leave by outputs that have taken those before it.
+        let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
+        if of_first && self.wiring.cut_through() {
+            self.ask_all(at, flit.outputs);
+        }
+    }
+
+    /// The next flits of queues whose first ones have left come to the front.
+    pub(super) fn step_up(&mut self, now: Cycle) {
+        let mut followed = std::mem::take(&mut self.followed);
+        for at in followed.drain(..).map(|at| at as usize) {
+            let queue = &mut self.queues[at];
+            let next = self.leaving.pool.take(queue.second);
+            (queue.front, queue.second) = (next.flit, next.next);
+            if let Some(ready) = self.ready.get_mut(at) {
+                *ready = now + self.wiring.timing.head_cycles;
+            }
+            self.come_first(at, next.flit);
+        }
+        self.followed = followed;
     }
 }

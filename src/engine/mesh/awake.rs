@@ -14,6 +14,11 @@ impl Awake {
         self.0[index / 64] |= 1 << (index % 64);
     }
 
+    #[inline]
+    pub fn wake_all(&mut self, word: usize, bits: u64) {
+        self.0[word] |= bits;
+    }
+
     pub fn words(&self) -> usize {
         self.0.len()
     }

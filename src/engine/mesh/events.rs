@@ -1,66 +1,113 @@
 //! What is underway between routers: flits on links, credits on their way back, flits on their way to units.
 
+use super::Way;
 use super::pool::Pool;
-use super::wiring::Wiring;
-use super::{Delivery, NOTHING, Way};
-use crate::units::{Cycle, UnitId};
+use super::wiring::{KINDS, Wiring};
+use crate::units::Cycle;
 use std::collections::VecDeque;
 
 /// Events of one latency: those of one cycle are due together, in the order in which the cycles were.
 #[derive(Debug, Clone)]
 pub(super) struct Pending<T> {
-    /// Events of the cycle that is going on, and when they are due.
-    open: Vec<T>,
+    latency: Cycle,
+    /// A ring of events, as many places as a power of two.
+    events: Vec<T>,
+    /// The first of them, and the one after the last: counted on and on.
+    head: usize,
+    tail: usize,
+    /// When those of the cycle that is going on are due.
     due: Cycle,
-    /// Those of earlier cycles.
-    waiting: VecDeque<(Cycle, Vec<T>)>,
-    /// Memory to be used again.
-    spare: Vec<Vec<T>>,
+    /// When those of earlier cycles are due, and where they end.
+    waiting: VecDeque<(Cycle, usize)>,
 }
 
-impl<T> Pending<T> {
-    pub fn new() -> Self {
-        Self { open: vec![], due: 0, waiting: VecDeque::new(), spare: vec![] }
+impl<T: Copy + Default> Pending<T> {
+    pub fn new(latency: Cycle) -> Self {
+        Self { latency, events: vec![], head: 0, tail: 0, due: 0, waiting: VecDeque::new() }
     }
 
-    /// Adds an event; all of one cycle are due in the same cycle.
+    /// Makes room for so many events more.
     #[inline]
-    pub fn push(&mut self, due: Cycle, event: T) {
-        debug_assert!(self.open.is_empty() || self.due == due, "one latency, so one order");
-        self.due = due;
-        self.open.push(event);
-    }
-
-    /// Closes the cycle that was going on, and takes the events that are due.
-    #[inline]
-    pub fn take(&mut self, now: Cycle) -> Option<Vec<T>> {
-        if !self.open.is_empty() {
-            let next = self.spare.pop().unwrap_or_default();
-            self.waiting.push_back((self.due, std::mem::replace(&mut self.open, next)));
+    pub fn reserve(&mut self, more: usize) {
+        if self.events.len() < self.tail - self.head + more {
+            self.grow(self.tail - self.head + more);
         }
-        if self.waiting.front()?.0 > now {
-            return None;
-        }
-        self.waiting.pop_front().map(|(_, events)| events)
     }
 
-    /// Takes back the memory of events that are done.
+    fn grow(&mut self, len: usize) {
+        let mut events = vec![T::default(); len.next_power_of_two()];
+        let mask = events.len() - 1;
+        let old = self.events.len().wrapping_sub(1);
+        (self.head..self.tail).for_each(|at| events[at & mask] = self.events[at & old]);
+        self.events = events;
+    }
+
+    /// Adds an event of the cycle that is going on, for which there is room.
     #[inline]
-    pub fn done(&mut self, mut events: Vec<T>) {
-        events.clear();
-        self.spare.push(events);
+    pub fn push(&mut self, event: T) {
+        let at = self.tail & (self.events.len() - 1);
+        self.events[at] = event;
+        self.tail += 1;
+    }
+
+    /// Begins a cycle, and says how many events are due in it.
+    #[inline]
+    pub fn begin(&mut self, now: Cycle) -> usize {
+        if self.waiting.back().map_or(self.head, |&(_, end)| end) != self.tail {
+            self.waiting.push_back((self.due, self.tail));
+        }
+        self.due = now + self.latency;
+        let mut end = self.head;
+        while let Some(&(_, next)) = self.waiting.front().filter(|(due, _)| *due <= now) {
+            end = next;
+            self.waiting.pop_front();
+        }
+        end - self.head
+    }
+
+    /// Hands the next `count` events to somebody who adds none to these.
+    #[inline]
+    pub fn take(&mut self, count: usize) -> Batch<T> {
+        let batch = Batch { events: std::mem::take(&mut self.events), head: self.head, count };
+        self.head += count;
+        batch
+    }
+
+    /// Takes the memory of events back that are done.
+    #[inline]
+    pub fn done(&mut self, batch: Batch<T>) {
+        self.events = batch.events;
     }
 
     pub fn next(&self) -> Option<Cycle> {
-        let open = if self.open.is_empty() { None } else { Some(self.due) };
+        let open = if self.head == self.tail { None } else { Some(self.due) };
         self.waiting.front().map(|(due, _)| *due).or(open)
     }
 }
 
-/// A flit on a link.
-#[derive(Debug, Clone, Copy)]
+/// Events that are due.
+#[derive(Debug)]
+pub(super) struct Batch<T> {
+    events: Vec<T>,
+    head: usize,
+    count: usize,
+}
+
+impl<T> Batch<T> {
+    /// The events, those up to the end of the ring and those from its start.
+    #[inline]
+    pub fn events(&self) -> [&[T]; 2] {
+        let first = self.head & self.events.len().wrapping_sub(1);
+        let ahead = self.count.min(self.events.len() - first);
+        [&self.events[first..first + ahead], &self.events[..self.count - ahead]]
+    }
+}
+
+/// A flit on its way over a link.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Arrival {
-    /// Its queue, as [`Wiring::queue_behind`] names it.
+    /// Its queue; on the way to a unit its virtual channel, whose slot is free again when
+    /// the unit has taken it.
     pub queue: u32,
     pub tag: u32,
     pub way: Way,
@@ -68,105 +115,50 @@ pub(super) struct Arrival {
     pub of: u16,
 }
 
-/// A flit on its way from a router to a unit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ejection {
-    /// Its virtual channel, whose slot is free again when the unit has taken it.
-    pub downstream: u32,
-    pub tag: u32,
-    /// The unit, where it is the last of its packet.
-    pub unit: u32,
-}
-
 /// All that has left a router and is not yet where it goes.
 #[derive(Debug, Clone)]
 pub(super) struct Leaving {
-    /// Flits on their way into a queue, for each latency.
-    pub links: Vec<Pending<Arrival>>,
-    /// For each kind of link its latency's place among them, and the cycles from a router or a unit's packet queue to the queue.
-    pub link_of: [u8; 4],
-    pub link_cycles: [Cycle; 4],
+    /// Flits on links, for each kind.
+    pub links: [Pending<Arrival>; KINDS],
     /// Slots on their way back to a virtual channel's upstream end.
     pub returning: Pending<u32>,
-    pub credit_cycles: Cycle,
-    ejected: Pending<Ejection>,
-    eject_cycles: Cycle,
     /// Ports, then units' packet queues, whose links become free again, for each kind, where the interval is longer than a cycle.
-    pub pauses: [Pending<u32>; 4],
+    pub pauses: [Pending<u32>; KINDS],
     /// Flits that wait behind others in queues.
     pub pool: Pool,
     /// Flits in queues, on links and on their way to units, and packets in sources.
     pub resident: u64,
-    /// Flits switched to an output of a router so far.
-    pub moves: u64,
 }
 
 impl Leaving {
     pub fn new(wiring: &Wiring) -> Self {
-        let timing = &wiring.timing;
-        let [horizontal, vertical, between_chips] = wiring.link_cycles.map(|cycles| timing.router_cycles + cycles);
-        let link_cycles = [horizontal, vertical, between_chips, timing.inject_cycles];
-        let mut latencies: Vec<Cycle> = vec![];
-        let link_of = link_cycles.map(|cycles| {
-            let known = latencies.iter().position(|&latency| latency == cycles);
-            known.unwrap_or_else(|| {
-                latencies.push(cycles);
-                latencies.len() - 1
-            }) as u8
-        });
         Self {
-            links: latencies.iter().map(|_| Pending::new()).collect(),
-            link_of,
-            link_cycles,
-            returning: Pending::new(),
+            links: wiring.link_cycles.map(Pending::new),
             // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
-            credit_cycles: timing.credit_cycles.max(1),
-            ejected: Pending::new(),
-            eject_cycles: timing.router_cycles + timing.eject_cycles,
-            pauses: std::array::from_fn(|_| Pending::new()),
+            returning: Pending::new(wiring.timing.credit_cycles.max(1)),
+            pauses: wiring.intervals.map(Pending::new),
             pool: Pool::new(),
             resident: 0,
-            moves: 0,
         }
+    }
+
+    /// Makes room for what so many ports can send in a cycle.
+    pub fn reserve(&mut self, ports: usize) {
+        self.links.iter_mut().for_each(|link| link.reserve(ports));
+        self.returning.reserve(ports);
+        self.pauses.iter_mut().for_each(|pauses| pauses.reserve(ports));
     }
 
     /// Puts a flit on a link.
     #[inline]
-    pub fn over_link(&mut self, kind: u8, now: Cycle, flit: Arrival) {
-        let due = now + self.link_cycles[kind as usize];
-        self.links[self.link_of[kind as usize] as usize].push(due, flit);
-    }
-
-    /// Sends a flit to a unit.
-    #[inline]
-    pub fn to_unit(&mut self, now: Cycle, flit: Ejection) {
-        self.ejected.push(now + self.eject_cycles, flit);
-    }
-
-    /// Sends the credit of a slot back to its channel.
-    #[inline]
-    pub fn give_back(&mut self, downstream: u32, now: Cycle) {
-        self.returning.push(now + self.credit_cycles, downstream);
-    }
-
-    /// Units take the flits that have reached them.
-    pub fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        while let Some(flits) = self.ejected.take(now) {
-            for &Ejection { downstream, tag, unit } in &flits {
-                self.give_back(downstream, now);
-                if unit != NOTHING {
-                    deliveries.push(Delivery { cycle: now, unit: UnitId(unit), tag });
-                }
-            }
-            self.resident -= flits.len() as u64;
-            self.ejected.done(flits);
-        }
+    pub fn over_link(&mut self, kind: u8, flit: Arrival) {
+        self.links[kind as usize].push(flit);
     }
 
     /// When the next of it is due.
     pub fn next(&self) -> Option<Cycle> {
         let links = self.links.iter().filter_map(Pending::next);
         let pauses = self.pauses.iter().filter_map(Pending::next);
-        links.chain(pauses).chain(self.returning.next()).chain(self.ejected.next()).min()
+        links.chain(pauses).chain(self.returning.next()).min()
     }
 }

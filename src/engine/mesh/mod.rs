@@ -24,6 +24,7 @@ mod allocate;
 mod arrive;
 mod awake;
 mod events;
+mod hop;
 mod look;
 mod pass;
 mod pool;
@@ -92,9 +93,11 @@ pub struct Mesh<'w> {
     /// Flits that have left by each port, then by each unit's packet queue.
     flits: Vec<u64>,
     sources: Vec<Source>,
-    routers_awake: Awake,
+    ports_awake: Awake,
     sources_awake: Awake,
     leaving: Leaving,
+    /// Queues whose next flits come to the front at the end of the visits of a cycle.
+    followed: Vec<u32>,
     /// Flits of the longest packet so far.
     longest: u16,
 }
@@ -104,20 +107,22 @@ impl<'w> Mesh<'w> {
     #[must_use]
     pub fn new(wiring: &'w Wiring, order: Order) -> Self {
         let (ports, units, vcs) = (wiring.ports(), wiring.units(), wiring.noc.virtual_channels as usize);
+        let queues = wiring.tiles() << wiring.queue_bits;
         Self {
             wiring,
             order,
             vcs,
             routers: (0..wiring.tiles()).map(|tile| Router::new(wiring, tile)).collect(),
             ports: (0..ports).map(|port| Port::new(wiring, port)).collect(),
-            queues: vec![Queue::EMPTY; ports * vcs],
-            ready: vec![0; if wiring.timing.head_cycles > 1 { ports * vcs } else { 0 }],
+            queues: vec![Queue::empty(); queues],
+            ready: vec![0; if wiring.timing.head_cycles > 1 { queues } else { 0 }],
             downstream: vec![Downstream::free(wiring.noc.buffer_flits as u16); (ports + units) * vcs],
             flits: vec![0; ports + units],
             sources: (0..units).map(|unit| Source::new(wiring, unit)).collect(),
-            routers_awake: Awake::new(wiring.tiles()),
+            ports_awake: Awake::new(ports),
             sources_awake: Awake::new(units),
             leaving: Leaving::new(wiring),
+            followed: vec![],
             longest: 1,
         }
     }
@@ -125,41 +130,52 @@ impl<'w> Mesh<'w> {
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        self.arrive(now);
-        match self.vcs {
-            1 => self.visit::<1>(now),
-            2 => self.visit::<2>(now),
-            _ => self.visit::<0>(now),
-        }
         let first = deliveries.len();
-        self.leaving.eject(now, deliveries);
+        self.arrive(now, deliveries);
         deliveries[first..].sort_unstable();
+        match self.vcs {
+            1 => self.visit_all::<1>(now),
+            2 => self.visit_all::<2>(now),
+            _ => self.visit_all::<0>(now),
+        }
     }
 
     /// Lets every router that is awake move what it can; `VCS` is the number of virtual channels, or 0 for any other one.
-    fn visit<const VCS: usize>(&mut self, now: Cycle) {
-        for nth in 0..self.routers_awake.words() {
-            let at = if self.order == Order::Forward { nth } else { self.routers_awake.words() - 1 - nth };
-            let mut word = self.routers_awake.take(at);
-            while word != 0 {
-                let bit = if self.order == Order::Forward { word.trailing_zeros() } else { word.ilog2() };
-                word &= !(1 << bit);
-                let router = at * 64 + bit as usize;
-                if Visit::<VCS>::to(self, router, now).allocate() {
-                    self.routers_awake.wake(router);
-                }
+    fn visit_all<const VCS: usize>(&mut self, now: Cycle) {
+        let words = self.ports_awake.words();
+        for nth in 0..words {
+            let word = if self.order == Order::Forward { nth } else { words - 1 - nth };
+            let mut wanted = self.ports_awake.take(word);
+            if wanted != 0 {
+                self.leaving.reserve(64);
+            }
+            if self.wiring.plain {
+                wanted = self.hop::<VCS>(word, wanted);
+            }
+            while wanted != 0 {
+                let port = if self.order == Order::Forward { wanted.trailing_zeros() } else { wanted.ilog2() };
+                let first = port >> self.wiring.port_bits << self.wiring.port_bits;
+                let outputs = (wanted >> first) as u32 & self.wiring.sides;
+                wanted &= !(u64::from(self.wiring.sides) << first);
+                let tile = (word * 64 + first as usize) >> self.wiring.port_bits;
+                let again = Visit::<VCS>::of(self, tile, now).allocate(outputs);
+                self.ports_awake.wake_all(word, u64::from(again) << first);
             }
         }
+        self.step_up(now);
     }
 
     /// Second half of a cycle: units' packet queues send their next flits.
-    pub fn launch(&mut self, now: Cycle) {
+    pub fn launch(&mut self) {
         for at in 0..self.sources_awake.words() {
             let mut word = self.sources_awake.take(at);
+            if word != 0 {
+                self.leaving.reserve(64);
+            }
             while word != 0 {
                 let source = at * 64 + word.trailing_zeros() as usize;
                 word &= word - 1;
-                if self.send(source, now) {
+                if self.send(source) {
                     self.sources_awake.wake(source);
                 }
             }
@@ -169,7 +185,7 @@ impl<'w> Mesh<'w> {
     /// The next cycle in which anything can happen without a new packet; none if all is delivered, or stuck.
     #[must_use]
     pub fn next(&self, now: Cycle) -> Option<Cycle> {
-        if self.routers_awake.any() || self.sources_awake.any() { Some(now + 1) } else { self.leaving.next() }
+        if self.ports_awake.any() || self.sources_awake.any() { Some(now + 1) } else { self.leaving.next() }
     }
 
     /// Whether no packet is underway.
@@ -181,14 +197,14 @@ impl<'w> Mesh<'w> {
     /// Flits over each link so far: tile by tile, four links each in the order of `Direction::ALL`.
     #[must_use]
     pub fn link_flits(&self) -> Vec<u64> {
-        let sides = |router: &Router| &self.flits[router.first_port as usize..][..SIDES as usize];
-        self.routers.iter().flat_map(sides).copied().collect()
+        let sides = |tile: usize| &self.flits[self.wiring.port(tile, 0)..][..SIDES as usize];
+        (0..self.wiring.tiles()).flat_map(sides).copied().collect()
     }
 
     /// Flits switched to an output of a router so far, over links and to units.
     #[must_use]
     pub fn moves(&self) -> u64 {
-        self.leaving.moves
+        self.flits[..self.ports.len()].iter().sum()
     }
 
     /// Most packets that have waited at once in a unit's packet queue, the one that is being sent included.

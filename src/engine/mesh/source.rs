@@ -3,9 +3,9 @@
 use super::allocate::in_turn;
 use super::events::Arrival;
 use super::state::every;
-use super::wiring::{UNITS, Wiring};
+use super::wiring::{FROM_UNITS, Wiring};
 use super::{Mesh, Packet};
-use crate::units::{Cycle, UnitId};
+use crate::units::UnitId;
 use std::collections::VecDeque;
 
 /// A unit's packet queue, and its link into the router.
@@ -22,14 +22,14 @@ pub(super) struct Source {
     pub credited: u16,
     /// Whether the link can take a flit.
     pub open: bool,
-    /// The first queue behind the link, as [`Wiring::queue_behind`] names it.
+    /// The first queue behind the link.
     behind: u32,
     pub peak: u64,
 }
 
 impl Source {
     pub fn new(wiring: &Wiring, unit: usize) -> Self {
-        let behind = wiring.queue_behind(wiring.source_port(unit));
+        let behind = wiring.queue(wiring.source_port(unit)) as u32;
         let credited = every(wiring.noc.virtual_channels);
         Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, open: true, behind, peak: 0 }
     }
@@ -57,7 +57,7 @@ impl Mesh<'_> {
     }
 
     /// Sends the next flit of a unit's queue if it can; whether to look again in the next cycle.
-    pub(super) fn send(&mut self, unit: usize, now: Cycle) -> bool {
+    pub(super) fn send(&mut self, unit: usize) -> bool {
         let channel = self.ports.len() + unit;
         let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
         let source = &mut self.sources[unit];
@@ -76,13 +76,13 @@ impl Mesh<'_> {
         downstream.credits -= 1;
         source.credited &= !(u16::from(downstream.credits == 0) << source.vc);
         self.flits[channel] += 1;
-        let interval = self.wiring.intervals[UNITS as usize];
+        let interval = self.wiring.intervals[FROM_UNITS as usize];
         if interval > 1 {
             source.open = false;
-            self.leaving.pauses[UNITS as usize].push(now + interval, channel as u32);
+            self.leaving.pauses[FROM_UNITS as usize].push(channel as u32);
         }
         let queue = source.behind + u32::from(source.vc);
-        self.leaving.over_link(UNITS, now, Arrival { queue, tag, way, index, of });
+        self.leaving.over_link(FROM_UNITS, Arrival { queue, tag, way, index, of });
         self.leaving.resident += 1;
         source.sent = index + 1;
         if source.sent == of {

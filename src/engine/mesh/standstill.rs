@@ -24,11 +24,12 @@ impl Mesh<'_> {
     #[must_use]
     pub fn stuck(&self) -> Vec<Stuck> {
         let mut all = vec![];
-        for (tile, router) in self.routers.iter().enumerate() {
-            let queues = &self.queues[router.first_port as usize * self.vcs..][..usize::from(router.ports) * self.vcs];
+        for tile in 0..self.routers.len() {
+            let ports = self.wiring.ports_of(tile);
+            let queues = &self.queues[self.wiring.queue(ports.start)..][..ports.len() * self.vcs];
             for (at, queue) in queues.iter().enumerate().filter(|(_, queue)| queue.len > 0) {
                 let input = format!("input {}, virtual channel {}", side_name((at / self.vcs) as u32), at % self.vcs);
-                let lacks = self.lacks(router.first_port as usize, at, queue.front.outputs);
+                let lacks = self.lacks(ports.start, at, queue.front.outputs);
                 all.push(Stuck { tag: queue.front.tag, tile: TileId::at(tile), input, lacks });
             }
         }

@@ -18,10 +18,10 @@ pub(super) struct Flit {
 }
 
 impl Flit {
-    /// Whether it belongs to a longer packet, or has several outputs.
+    /// Whether it belongs to a longer packet, or has not one output.
     #[inline]
     pub fn is_odd(&self) -> bool {
-        self.of > 1 || self.outputs & self.outputs.wrapping_sub(1) != 0
+        self.of != 1 || !self.outputs.is_power_of_two()
     }
 
     #[inline]
@@ -37,32 +37,29 @@ pub(super) struct Router {
     pub occupied: u64,
     /// Queues at whose front is a flit of a longer packet, or with several outputs.
     pub odd: u64,
-    /// Outputs for which a queue has a flit, one bit each.
-    pub wanted: u32,
     /// Outputs whose links can take a flit.
     pub open: u32,
-    pub first_port: u32,
     /// Column and row of its tile.
-    pub place: (u32, u32),
-    pub ports: u8,
+    pub place: (u16, u16),
 }
 
 impl Router {
     pub fn new(wiring: &Wiring, tile: usize) -> Self {
-        let (first_port, end) = (wiring.first_port[tile], wiring.first_port[tile + 1]);
-        let place = wiring.place(TileId::at(tile));
-        Self { occupied: 0, odd: 0, wanted: 0, open: u32::MAX, first_port, place, ports: (end - first_port) as u8 }
+        let (x, y) = wiring.place(TileId::at(tile));
+        let place = (x as u16, y as u16);
+        Self { occupied: 0, odd: 0, open: u32::MAX, place }
     }
 }
 
 /// Both sides of a port: its output, and the input beside it.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 pub(super) struct Port {
     /// Queues whose first packet has a flit for this output, one bit each.
     pub want: u64,
     /// Queues whose packets hold a virtual channel behind this output.
     pub held: u64,
-    /// The first queue behind this output, as [`Wiring::queue_behind`] names it; the unit behind a unit's port.
+    /// The first queue behind this output, counted through the whole network; behind a unit's port its first virtual channel.
     pub behind: u32,
     /// The virtual channel, as its upstream end counts it, that fills the first queue of this input.
     pub feed: u32,
@@ -83,10 +80,11 @@ pub(super) struct Port {
 impl Port {
     pub fn new(wiring: &Wiring, port: usize) -> Self {
         let vcs = wiring.noc.virtual_channels;
-        let side = port as u32 - wiring.first_port[wiring.router_of[port] as usize];
+        let (_, side) = wiring.place_of(port);
         let behind = match wiring.behind[port] {
-            neighbour if side < SIDES && neighbour != NOTHING => wiring.queue_behind(neighbour),
-            other => other,
+            _ if side >= SIDES as usize => port as u32 * vcs,
+            NOTHING => NOTHING,
+            neighbour => wiring.queue(neighbour as usize) as u32,
         };
         let feed = (wiring.upstream(port) as u32).saturating_mul(vcs);
         Self {
@@ -111,6 +109,7 @@ pub(super) fn every(vcs: u32) -> u16 {
 
 /// A virtual channel of an input port: its first flit, and a list of the others through the pool.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 pub(super) struct Queue {
     pub front: Flit,
     /// The flit behind the first one, and the last one, where there are more.
@@ -123,13 +122,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub const EMPTY: Self = Self {
-        front: Flit { tag: 0, way: Way::NOWHERE, outputs: 0, index: 0, of: 1 },
-        second: NOTHING,
-        last: NOTHING,
-        len: 0,
-        turn: 0,
-    };
+    pub fn empty() -> Self {
+        let front = Flit { tag: 0, way: Way::default(), outputs: 0, index: 0, of: 1 };
+        Self { front, second: NOTHING, last: NOTHING, len: 0, turn: 0 }
+    }
 }
 
 /// A virtual channel as its upstream end sees it.

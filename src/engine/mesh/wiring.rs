@@ -2,9 +2,9 @@
 
 use super::state::Downstream;
 use crate::engine::EngineError;
-use crate::hardware::{Direction, Mesh, Multicast, Noc, NocTiming, Routing, Shape, Topology, Unit};
+use crate::hardware::{Direction, Multicast, Noc, NocTiming, Routing, Shape, Topology, Unit};
 use crate::program::Tree;
-use crate::units::{SliceId, TileId, UnitId};
+use crate::units::{Cycle, SliceId, TileId, UnitId};
 use crate::ways::Ways;
 
 /// Ports to the neighbours, in the order of [`Direction::ALL`]; the ports of the tile's units follow.
@@ -17,23 +17,30 @@ pub const MOST_QUEUES: usize = 64;
 pub const NOTHING: u32 = u32::MAX;
 
 /// Where a flit is on its way: at a router of a planted tree, or on dimension-order routing to one unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Way(u32);
-
-impl Way {
-    /// The way of no flit.
-    pub(super) const NOWHERE: Self = Self(0);
-}
 
 /// Kinds of link, as places in the tables of the wiring: within a chip along rows and along columns, and between chips.
 const HORIZONTAL: u8 = 0;
 const VERTICAL: u8 = 1;
 const BETWEEN_CHIPS: u8 = 2;
-/// The way from and to units.
-pub(super) const UNITS: u8 = 3;
+/// From and to units.
+pub(super) const FROM_UNITS: u8 = 3;
+pub(super) const TO_UNITS: u8 = 4;
+/// How many kinds there are.
+pub(super) const KINDS: usize = 5;
 
 /// Set in a [`Way`] that leads to one unit.
 const STRAIGHT: u32 = 1 << 31;
+
+/// A unit as routing sees it.
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    /// Column and row of its tile.
+    place: (u16, u16),
+    /// The output of the tile's router that leads to it, as a bit.
+    here: u32,
+}
 
 /// One router of a planted tree.
 #[derive(Debug, Clone, Copy)]
@@ -63,9 +70,10 @@ pub struct Passage {
 
 /// The immutable part of the network on chip.
 ///
-/// A port has one index for its input and its output side: `first_port[tile] + side`, or `+ SIDES + unit`. The links into
-/// the routers are channels: that of a router's output has the index of its port, that of unit `u`'s packet queue
-/// comes after all of these.
+/// Every router has as many places for ports as the largest one needs, a power of two, and as many for queues. A port has one
+/// index for its input and its output side: those of its tile's router begin at [`Wiring::port`], the sides first and then the
+/// units. The links into the routers are channels: that of a router's output has the index of its port, that of unit `u`'s
+/// packet queue comes after all of these.
 #[derive(Debug, Clone)]
 pub struct Wiring {
     /// How long things take.
@@ -75,20 +83,22 @@ pub struct Wiring {
     ways: Ways,
     /// Column and row of each tile.
     places: Vec<(u32, u32)>,
-    pub(super) first_port: Vec<u32>,
-    /// The router of each port.
-    pub(super) router_of: Vec<u32>,
+    /// Ports of each router.
+    count: Vec<u8>,
+    /// Bits of the index of a port, and of a queue, within its router.
+    pub(super) port_bits: u32,
+    pub(super) queue_bits: u32,
     /// Behind each side the port of the neighbour that faces it, both ways; behind a unit's port the unit.
     pub(super) behind: Vec<u32>,
-    /// The kind of link behind each port; cycles of each kind of link, and from one flit to the next.
+    /// The kind of link behind each port; cycles of each kind of link, those in the router before it included, and from one flit to the next.
     pub(super) kind: Vec<u8>,
-    pub(super) link_cycles: [u64; 3],
-    pub(super) intervals: [u64; 4],
+    pub(super) link_cycles: [Cycle; KINDS],
+    pub(super) intervals: [Cycle; KINDS],
     pub(super) units: Vec<Unit>,
-    /// The same for routing: column, row, and the output of the tile's router as a bit.
-    spots: Vec<(u32, u32, u32)>,
-    /// The output, as a bit, toward a tile in the north-west, north, north-east, west, and so on; none toward the router's own.
-    toward: [u32; 9],
+    /// The same for routing.
+    spots: Vec<Spot>,
+    /// All ports of a router, one bit each.
+    pub(super) sides: u32,
     /// The first queue of every port, one bit each.
     pub(super) first_queues: u64,
     /// Whether a flit without rivals moves on in the cycle in which it asks, into any virtual channel: a mesh, speculation, and a
@@ -119,6 +129,11 @@ impl Wiring {
         if topology.noc.shape == Shape::Torus && vcs < 2 {
             return Err(EngineError::Torus { vcs });
         }
+        let most = ports.iter().copied().max().unwrap_or(SIDES);
+        let spot = |unit: &Unit| {
+            let (x, y) = mesh.place(unit.tile);
+            Spot { place: (x as u16, y as u16), here: 1 << (SIDES + unit.port) }
+        };
         let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
         let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
@@ -126,41 +141,40 @@ impl Wiring {
             noc: topology.noc,
             ways: Ways::over(topology),
             places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
-            first_port: vec![0],
-            router_of: vec![],
+            count: ports.iter().map(|&ports| ports as u8).collect(),
+            port_bits: most.next_power_of_two().ilog2(),
+            queue_bits: (most * vcs).next_power_of_two().ilog2(),
             behind: vec![],
             kind: vec![],
             link_cycles: [
-                timing.link_horizontal_cycles,
-                timing.link_vertical_cycles,
-                timing.link_chip_cycles + serial - 1,
+                timing.router_cycles + timing.link_horizontal_cycles,
+                timing.router_cycles + timing.link_vertical_cycles,
+                timing.router_cycles + timing.link_chip_cycles + serial - 1,
+                timing.inject_cycles,
+                timing.router_cycles + timing.eject_cycles,
             ],
-            intervals: [interval, interval, interval.max(serial), interval],
-            spots: units.iter().map(|unit| spot(mesh, unit)).collect(),
+            intervals: [interval, interval, interval.max(serial), interval, interval],
+            spots: units.iter().map(spot).collect(),
             units,
-            toward: toward(topology.noc.routing),
+            sides: ((1u64 << most.next_power_of_two()) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
             plain: false,
             branchings: vec![],
         };
-        for (tile, &ports) in ports.iter().enumerate() {
-            wiring.router_of.extend((0..ports).map(|_| tile as u32));
-            wiring.first_port.push(wiring.router_of.len() as u32);
-        }
         wiring.connect(topology);
         let each_cycle = wiring.kind.iter().all(|&kind| wiring.intervals[kind as usize] == 1);
-        wiring.plain = timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh && each_cycle;
+        wiring.plain = vcs <= 2 && timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh && each_cycle;
         Ok(wiring)
     }
 
     fn connect(&mut self, topology: &Topology) {
-        let ports = self.router_of.len();
-        (self.behind, self.kind) = (vec![NOTHING; ports], vec![UNITS; ports]);
+        let ports = self.ports();
+        (self.behind, self.kind) = (vec![NOTHING; ports], vec![TO_UNITS; ports]);
         for tile in (0..self.tiles()).map(TileId::at) {
             for direction in Direction::ALL {
                 let Some(neighbour) = self.ways.beside(tile, direction) else { continue };
-                let port = (self.first_port[tile.index()] + direction as u32) as usize;
-                self.behind[port] = self.first_port[neighbour.index()] + direction.opposite() as u32;
+                let port = self.port(tile.index(), direction as u32);
+                self.behind[port] = self.port(neighbour.index(), direction.opposite() as u32) as u32;
                 self.kind[port] = match direction.is_horizontal() {
                     _ if topology.chip_of(tile) != topology.chip_of(neighbour) => BETWEEN_CHIPS,
                     true => HORIZONTAL,
@@ -169,14 +183,15 @@ impl Wiring {
             }
         }
         for (unit, place) in self.units.iter().enumerate() {
-            self.behind[(self.first_port[place.tile.index()] + SIDES + place.port) as usize] = unit as u32;
+            let port = (place.tile.index() << self.port_bits) + (SIDES + place.port) as usize;
+            self.behind[port] = unit as u32;
         }
     }
 
     /// Number of routers.
     #[must_use]
     pub fn tiles(&self) -> usize {
-        self.first_port.len() - 1
+        self.count.len()
     }
 
     /// Number of units.
@@ -191,29 +206,45 @@ impl Wiring {
         self.places[tile.index()]
     }
 
-    /// Number of ports of all routers.
-    pub(super) fn ports(&self) -> usize {
-        self.router_of.len()
+    /// The ports of a router.
+    pub(super) fn ports_of(&self, tile: usize) -> std::ops::Range<usize> {
+        self.port(tile, 0)..self.port(tile, u32::from(self.count[tile]))
     }
 
-    /// The first queue of an input port: 64 times its router, and its place in there.
-    pub(super) fn queue_behind(&self, port: u32) -> u32 {
-        let router = self.router_of[port as usize];
-        router * MOST_QUEUES as u32 + (port - self.first_port[router as usize]) * self.noc.virtual_channels
+    /// A port of a router.
+    pub(super) fn port(&self, tile: usize, side: u32) -> usize {
+        (tile << self.port_bits) + side as usize
+    }
+
+    /// Places for ports of all routers.
+    pub(super) fn ports(&self) -> usize {
+        self.tiles() << self.port_bits
+    }
+
+    /// The router of a port, and which one of its ports it is.
+    #[inline]
+    pub(super) fn place_of(&self, port: usize) -> (usize, usize) {
+        (port >> self.port_bits, port & ((1 << self.port_bits) - 1))
+    }
+
+    /// The first queue of an input port.
+    pub(super) fn queue(&self, port: usize) -> usize {
+        let (tile, side) = self.place_of(port);
+        (tile << self.queue_bits) + side * self.noc.virtual_channels as usize
     }
 
     /// The port through which a unit's packets come into its router.
-    pub(super) fn source_port(&self, unit: usize) -> u32 {
+    pub(super) fn source_port(&self, unit: usize) -> usize {
         let place = self.units[unit];
-        self.first_port[place.tile.index()] + SIDES + place.port
+        self.port(place.tile.index(), SIDES + place.port)
     }
 
     /// The channel that ends in an input port: that of the neighbour's port, or behind all of these that of a unit's packet
     /// queue; [`NOTHING`] at the edge.
     pub(super) fn upstream(&self, port: usize) -> usize {
-        let side = port as u32 - self.first_port[self.router_of[port] as usize];
+        let (_, side) = self.place_of(port);
         let behind = self.behind[port] as usize;
-        if side < SIDES { behind } else { self.ports() + behind }
+        if side < SIDES as usize { behind } else { self.ports() + behind }
     }
 
     /// The way from anywhere to one unit, by the chip's dimension-order routing.
@@ -281,26 +312,36 @@ impl Wiring {
 
     /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit.
     #[inline]
-    pub(super) fn outputs(&self, way: Way, (x, y): (u32, u32)) -> u32 {
+    pub(super) fn outputs(&self, way: Way, (x, y): (u16, u16)) -> u32 {
         if way.0 & STRAIGHT == 0 {
             return self.branchings[way.0 as usize].outputs;
         }
-        let (to_x, to_y, here) = self.spots[(way.0 & !STRAIGHT) as usize];
+        let Spot { place: (to_x, to_y), here } = self.spots[(way.0 & !STRAIGHT) as usize];
         if self.noc.shape == Shape::Torus {
-            let side = self.ways.toward_place((x, y), (to_x, to_y));
-            return side.map_or(here, |side| 1 << side as u32);
+            return self.shorter_way((x, y), (to_x, to_y)).unwrap_or(here);
         }
-        let at = 3 * (1 + to_y.cmp(&y) as i32) + 1 + to_x.cmp(&x) as i32;
-        if at == 4 { here } else { self.toward[at as usize] }
+        let horizontal = u32::from(to_x > x) << Direction::East as u32 | u32::from(to_x < x) << Direction::West as u32;
+        let vertical = u32::from(to_y > y) << Direction::South as u32 | u32::from(to_y < y) << Direction::North as u32;
+        let (first, then) =
+            if self.noc.routing == Routing::Xy { (horizontal, vertical) } else { (vertical, horizontal) };
+        let later = if then == 0 { here } else { then };
+        if first == 0 { later } else { first }
+    }
+
+    /// The output toward another tile of a torus, as a bit.
+    #[inline(never)]
+    fn shorter_way(&self, (x, y): (u16, u16), (to_x, to_y): (u16, u16)) -> Option<u32> {
+        let side = self.ways.toward_place((x.into(), y.into()), (to_x.into(), to_y.into()));
+        side.map(|side| 1 << side as u32)
     }
 
     /// Whether a closing link of a torus lies ahead of a flit, in this dimension, when it has left a router by a side.
-    pub(super) fn closing_ahead(&self, way: Way, (x, y): (u32, u32), side: usize) -> bool {
+    pub(super) fn closing_ahead(&self, way: Way, (x, y): (u16, u16), side: usize) -> bool {
         if way.0 & STRAIGHT == 0 {
             return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
         }
         let to = self.units[(way.0 & !STRAIGHT) as usize].tile;
-        self.ways.closing_ahead(self.ways.tile((x, y)), Direction::ALL[side], to)
+        self.ways.closing_ahead(self.ways.tile((x.into(), y.into())), Direction::ALL[side], to)
     }
 
     /// The virtual channels behind an output or packet queue with room for a packet: what keeps copies of long packets free of deadlock.
@@ -313,10 +354,13 @@ impl Wiring {
         roomy.fold(0, |vcs, (_, vc)| vcs | 1 << vc)
     }
 
-    /// Where a flit is after it has left by a side.
+    /// Where a flit is after it has left by an output; it has arrived behind that of a unit.
     #[inline]
-    pub(super) fn next(&self, way: Way, side: usize) -> Way {
-        if way.0 & STRAIGHT == 0 { Way(self.branchings[way.0 as usize].next[side]) } else { way }
+    pub(super) fn next(&self, way: Way, output: usize) -> Way {
+        if way.0 & STRAIGHT != 0 {
+            return way;
+        }
+        self.branchings[way.0 as usize].next.get(output).map_or(way, |&next| Way(next))
     }
 
     /// What one flit from `from` does on the whole of `way`.
@@ -325,20 +369,21 @@ impl Wiring {
         let mut passage = Passage::default();
         let mut open = vec![(self.units[from.index()].tile.0, way)];
         while let Some((router, way)) = open.pop() {
-            for output in bits(self.outputs(way, self.places[router as usize])) {
+            let (x, y) = self.places[router as usize];
+            for output in bits(self.outputs(way, (x as u16, y as u16))) {
                 passage.routes += 1;
                 if output >= SIDES {
                     passage.deliveries += 1;
                     continue;
                 }
-                let out = (self.first_port[router as usize] + output) as usize;
+                let out = self.port(router as usize, output);
                 match self.kind[out] {
                     HORIZONTAL => passage.horizontal += 1,
                     VERTICAL => passage.vertical += 1,
                     _ => passage.between_chips += 1,
                 }
                 let port = self.behind[out];
-                open.push((self.router_of[port as usize], self.next(way, output as usize)));
+                open.push((self.place_of(port as usize).0 as u32, self.next(way, output as usize)));
             }
         }
         passage
@@ -349,26 +394,6 @@ impl Wiring {
     pub fn cut_through(&self) -> bool {
         self.noc.multicast == Multicast::Tree
     }
-}
-
-/// Column and row of a unit, and the output of its tile's router that leads to it.
-fn spot(mesh: Mesh, unit: &Unit) -> (u32, u32, u32) {
-    let (x, y) = mesh.place(unit.tile);
-    (x, y, 1 << (SIDES + unit.port))
-}
-
-/// See [`Wiring::toward`].
-fn toward(routing: Routing) -> [u32; 9] {
-    let (vertical, horizontal) =
-        ([Some(Direction::North), None, Some(Direction::South)], [Some(Direction::West), None, Some(Direction::East)]);
-    std::array::from_fn(|at| {
-        let (vertical, horizontal) = (vertical[at / 3], horizontal[at % 3]);
-        let side = match routing {
-            Routing::Xy => horizontal.or(vertical),
-            Routing::Yx => vertical.or(horizontal),
-        };
-        side.map_or(0, |side| 1 << side as u32)
-    })
 }
 
 /// The set bits of a mask, lowest first.
