@@ -107,7 +107,7 @@ pub enum Screen {
 }
 
 /// Axes that are not constants of the chip.
-pub const OWN_AXES: [&str; 12] = [
+pub const OWN_AXES: [&str; 13] = [
     "weight_bits",
     "gain_bits",
     "probability_bits",
@@ -117,6 +117,7 @@ pub const OWN_AXES: [&str; 12] = [
     "time_steps",
     "settle",
     "semantics",
+    "slicing",
     "strategy",
     "seed",
     "effort",

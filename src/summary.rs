@@ -462,7 +462,9 @@ pub struct MappingSummary {
     pub predicted_cycles: Option<f64>,
     /// Cycles of the engine; absent without recorded spikes.
     pub simulated_cycles: Option<f64>,
-    /// Energy, in microjoules; absent without recorded spikes.
+    /// Energy if the run took no more than the predicted cycles, in microjoules; absent without recorded spikes.
+    pub predicted_energy_uj: Option<f64>,
+    /// Energy of the simulated run, in microjoules; absent without recorded spikes.
     pub energy_uj: Option<f64>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::profile::time;
+use crate::compile::{Slicing, Strategy};
 use crate::convert::{self, Precision};
 use crate::graph::Graph;
 use crate::hardware::Hardware;
@@ -132,6 +133,21 @@ impl ChipArgs {
     pub fn load(&self) -> Result<Hardware, Failure> {
         chip(&self.chip, &self.sets.set)
     }
+}
+
+/// Which slices there are, and where they sit.
+#[derive(Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// A mapping file instead of our own
+    #[arg(long, value_name = "M.ron", conflicts_with_all = ["slicing", "strategy"])]
+    pub mapping: Option<PathBuf>,
+    /// How finely stages are cut: into the fewest slices that fit, or balanced: every unit of the chip, the busiest stages finest
+    #[arg(long, value_name = "HOW", default_value = Slicing::default().key())]
+    pub slicing: Slicing,
+    /// How slices are placed, as far as the graph alone can say: row_major, snake, hilbert, greedy, multilevel, force or anneal;
+    /// `map` places by recorded spikes
+    #[arg(long, default_value = Strategy::default().key())]
+    pub strategy: Strategy,
 }
 
 /// A chip by file or by built-in name.

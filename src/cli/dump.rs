@@ -1,6 +1,6 @@
 //! `dump`: the nouns between the steps, as text.
 
-use super::args::{NetworkArgs, chip, time_steps};
+use super::args::{NetworkArgs, PlaceArgs, chip, time_steps};
 use super::run::{self, Placed};
 use super::{Failure, check, say};
 use crate::convert;
@@ -26,9 +26,8 @@ pub struct DumpArgs {
     /// Change a constant of the chip, as if it stood in the file
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "chip")]
     set: Vec<String>,
-    /// A mapping file instead of our own
-    #[arg(long, value_name = "M.ron", requires = "chip")]
-    mapping: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Images, of which the first runs, for the activity
     #[arg(long, value_name = "DATA", required_if_eq("stage", "activity"))]
     images: Option<PathBuf>,
@@ -50,7 +49,7 @@ pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let (network, graph) = args.network.graph()?;
     let placed = || -> Result<Placed, Failure> {
         let hardware = chip(args.chip.as_deref().unwrap_or_else(|| "mesh28".as_ref()), &args.set)?;
-        run::place(&graph, &convert::fingerprint(&graph), hardware, args.mapping.as_deref(), Default::default())
+        run::place(&graph, &convert::fingerprint(&graph), hardware, &args.place)
     };
     let text = match args.stage {
         Noun::Network => report::network_listing(&network),

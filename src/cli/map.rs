@@ -4,7 +4,7 @@ use super::args::{ChipArgs, NetworkArgs, PrecisionArgs, SourceArgs, time_steps};
 use super::meter::{Clock, Progress};
 use super::{Failure, interrupt, recording, say};
 use crate::compile::hypergraph::{KINDS, connectivity, partition};
-use crate::compile::{Pace, Search, Strategy};
+use crate::compile::{Pace, Search, Slicing, Strategy};
 use crate::convert;
 use crate::explore::{Field, Replayed};
 use crate::graph::Graph;
@@ -41,6 +41,9 @@ pub struct MapArgs {
     trace: Option<PathBuf>,
     #[command(flatten)]
     chip: ChipArgs,
+    /// How finely stages are cut: fewest slices that fit, or balanced: all units of the chip, the busiest stages finest
+    #[arg(long, value_name = "HOW", default_value = Slicing::default().key())]
+    slicing: Slicing,
     /// How slices are placed: row_major, snake, hilbert, greedy, multilevel, force or anneal
     #[arg(long, default_value = Strategy::default().key())]
     strategy: Strategy,
@@ -85,7 +88,7 @@ pub fn map(args: &MapArgs, progress: &Progress) -> Result<(), Failure> {
     let subject = subject(args, &hardware, progress)?;
     let Subject { graph, fingerprint, trace } = &subject;
     let recorded = trace.as_ref().map(|trace| Replayed::new(trace, &graph.name, fingerprint, &hardware)).transpose()?;
-    let field = Field::new(graph, fingerprint, &hardware, recorded)?;
+    let field = Field::new(graph, fingerprint, &hardware, args.slicing, recorded)?;
     if let Some(file) = &args.hypergraph {
         return hypergraph(args, &field, file);
     }

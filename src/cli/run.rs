@@ -1,17 +1,18 @@
 //! `run` and `demo`: images on a chip.
 
 use super::args::{
-    ChipArgs, ImageArgs, NetworkArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, fingerprint, quantised,
-    time_steps,
+    ChipArgs, ImageArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, fingerprint,
+    quantised, time_steps,
 };
 use super::meter::{Clock, Progress, peak_memory_mib};
 use super::profile::{self, ProfileArgs, time};
 use super::{Failure, check, colour, say};
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
-use crate::compile::{self, Strategy};
+use crate::compile::{self, Pace, Search};
 use crate::convert;
 use crate::engine::{self, EngineError, Machine};
+use crate::explore::{ExploreError, Field};
 use crate::functional::{Options, Settle, Spiking};
 use crate::graph::Graph;
 use crate::hardware::{Hardware, Updates};
@@ -25,7 +26,7 @@ use crate::summary::{RunSummary, Simulator, StepName};
 use crate::trace::{Schedule, Trace, Widths};
 use clap::Args;
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -52,12 +53,8 @@ pub struct RunArgs {
     time_steps: Option<u32>,
     #[command(flatten)]
     chip: ChipArgs,
-    /// A mapping file instead of our own
-    #[arg(long, value_name = "M.ron", conflicts_with = "strategy")]
-    mapping: Option<PathBuf>,
-    /// How slices are placed: row_major, snake, hilbert or greedy, which is the default
-    #[arg(long)]
-    strategy: Option<Strategy>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Let the chip hold the potentials and fire itself, instead of replaying the functional run
     #[arg(long)]
     live: bool,
@@ -117,18 +114,15 @@ impl Placed {
 }
 
 /// Compiles a graph onto a chip, as the mapping file says or by a strategy.
-pub fn place(
-    graph: &Graph<i32>,
-    fingerprint: &str,
-    hardware: Hardware,
-    mapping: Option<&Path>,
-    strategy: Strategy,
-) -> Result<Placed, Failure> {
-    let Hardware { name, topology, .. } = &hardware;
-    let mapping = match mapping {
+pub fn place(graph: &Graph<i32>, fingerprint: &str, hardware: Hardware, how: &PlaceArgs) -> Result<Placed, Failure> {
+    let mapping = match &how.mapping {
         Some(file) => time(StepName::Load, || load::mapping(file))?,
-        None => time(StepName::Compile, || compile::map(graph, name, topology, strategy))?,
+        None => time(StepName::Compile, || {
+            let field = Field::new(graph, fingerprint, &hardware, how.slicing, None)?;
+            Ok::<_, ExploreError>(field.map(how.strategy, &Search::default(), &mut |_| Pace::Continue))
+        })?,
     };
+    let Hardware { name, topology, .. } = &hardware;
     let program = time(StepName::Compile, || compile::program(graph, fingerprint, name, topology, &mapping))?;
     Ok(Placed { hardware, program })
 }
@@ -147,7 +141,7 @@ pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
     let network = time(StepName::Load, sample::trained)?;
     let graph = quantised(&network, &convert::Precision::default())?;
     let images = time(StepName::Load, sample::test_pictures)?.first(args.count as usize);
-    let placed = place(&graph, &fingerprint(&graph), chip("mesh28".as_ref(), &[])?, None, Strategy::default())?;
+    let placed = place(&graph, &fingerprint(&graph), chip("mesh28".as_ref(), &[])?, &PlaceArgs::default())?;
     if let Some(folder) = &args.save {
         time(StepName::Report, || report::write_sample(folder, &network, &images))?;
     }
@@ -157,7 +151,6 @@ pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
 
 pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
     args.output.profile.begin();
-    let strategy = args.strategy.unwrap_or_default();
     let hardware = args.chip.load()?;
     let summary = match (&args.trace, &args.net, &args.images) {
         (Some(trace), _, _) => {
@@ -165,13 +158,13 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
             if args.precision.precision() != convert::Precision::default() {
                 return Err(Failure::Input("a trace has its bits already; leave the --…-bits options out".to_string()));
             }
-            let placed = place(&trace.skeleton, &trace.fingerprint, hardware, args.mapping.as_deref(), strategy)?;
+            let placed = place(&trace.skeleton, &trace.fingerprint, hardware, &args.place)?;
             replay(&trace, &placed, args.count, progress)?
         }
         (None, Some(net), images) => {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
-            let placed = place(&graph, &fingerprint(&graph), hardware, args.mapping.as_deref(), strategy)?;
+            let placed = place(&graph, &fingerprint(&graph), hardware, &args.place)?;
             let Placed { hardware, program } = &placed;
             progress.note(|| {
                 let (stages, slices, routes) = (graph.stages.len(), program.slices.len(), program.routes.len());

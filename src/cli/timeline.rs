@@ -1,9 +1,8 @@
 //! `timeline`: one image on a chip, cycle by cycle.
 
-use super::args::{ChipArgs, NetworkArgs, PrecisionArgs, SourceArgs, time_steps};
+use super::args::{ChipArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SourceArgs, time_steps};
 use super::run::{self, ImageRun};
 use super::{Failure, check, say};
-use crate::compile::Strategy;
 use crate::convert;
 use crate::engine::Log;
 use crate::functional::{Options, Settle, Spiking};
@@ -40,9 +39,8 @@ pub struct TimelineArgs {
     time_steps: u32,
     #[command(flatten)]
     chip: ChipArgs,
-    /// A mapping file instead of our own
-    #[arg(long, value_name = "M.ron")]
-    mapping: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Cycles to watch, the second one excluded; the whole run where left out
     #[arg(long, value_name = "FROM..TO", value_parser = window)]
     window: Option<Range<u64>>,
@@ -89,8 +87,7 @@ pub fn timeline(args: &TimelineArgs) -> Result<(), Failure> {
     }
     let routers: Vec<TileId> = args.routers.iter().map(|(x, y)| TileId(y * mesh.columns + x)).collect();
     let source = source(args, crate::engine::schedule(hardware.timing.step.discipline))?;
-    let placed =
-        run::place(&source.graph, &source.fingerprint, hardware, args.mapping.as_deref(), Strategy::default())?;
+    let placed = run::place(&source.graph, &source.fingerprint, hardware, &args.place)?;
     let machine = placed.machine(&source.graph)?;
     let whole = machine.replay(&source.image, source.time_steps)?.activity;
     let window = args.window.clone().unwrap_or(0..whole.cycles + 1);

@@ -4,6 +4,7 @@
 //! Between the second and the third lies the [`Mapping`], which people may edit: [`program`] takes nothing on trust.
 //! Only shapes and the width of weights are read, so a graph's skeleton compiles to the same program.
 
+mod balance;
 mod check;
 mod error;
 mod fan_out;
@@ -17,6 +18,7 @@ mod shortage;
 mod tiling;
 mod traffic;
 
+pub use balance::{Slicing, balanced, even_loads};
 pub use error::{CompileError, Fault, FreeUnit, Location, StageUnits};
 pub use needs::unit_for;
 pub use partition::{Partition, partition};

@@ -9,7 +9,7 @@ use crate::graph::Graph;
 use crate::hardware::Topology;
 use crate::program::Needs;
 use crate::units::{Region, StageId};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// For each stage, the regions of its slices, in order of their first position and channel.
 pub type Partition = Vec<Vec<Region>>;
@@ -25,14 +25,15 @@ pub type Partition = Vec<Vec<Region>>;
 /// If the graph does not fit: which stage needs how many units of which kind, and what would make it fit.
 pub fn partition(graph: &Graph<i32>, chip: &str, topology: &Topology) -> Result<Partition, CompileError> {
     let mut faults = shortage::unfit(graph, topology);
-    let (partition, large) = cut(graph, topology);
+    let (partition, large) = cut(graph, topology, &[]);
     faults.extend(large);
     faults.extend(shortage::too_few(graph, topology, &partition));
     if faults.is_empty() { Ok(partition) } else { Err(CompileError::new(graph, chip, faults)) }
 }
 
-/// The partition, where a stage that cannot be cut finely enough is whole, and has a fault if the chip has its kind of unit.
-pub(super) fn cut(graph: &Graph<i32>, topology: &Topology) -> (Partition, Vec<Fault>) {
+/// The partition into at least so many slices a stage, one where `least` says nothing. A stage that cannot be cut finely
+/// enough is whole, and has a fault if the chip has its kind of unit.
+pub(super) fn cut(graph: &Graph<i32>, topology: &Topology, least: &[usize]) -> (Partition, Vec<Fault>) {
     let mut tilings: Vec<Tiling> = graph.stages.iter().map(|stage| Tiling::whole(stage.grid)).collect();
     let mut faults = vec![];
     for id in graph.ids().rev() {
@@ -40,7 +41,7 @@ pub(super) fn cut(graph: &Graph<i32>, topology: &Topology) -> (Partition, Vec<Fa
         let fan_out = FanOut::new(graph, id, &tilings);
         let capacities = capacities(topology, demand.unit);
         let cutter = Cutter { demand: &demand, fan_out: &fan_out, capacities };
-        match cutter.fewest() {
+        match cutter.fewest(least.get(id.index()).copied().unwrap_or(1)) {
             Some(regions) => {
                 if let Ok(tiling) = Tiling::new(demand.grid, regions) {
                     tilings[id.index()] = tiling;
@@ -52,6 +53,16 @@ pub(super) fn cut(graph: &Graph<i32>, topology: &Topology) -> (Partition, Vec<Fa
     }
     faults.reverse();
     (tilings.into_iter().map(|tiling| tiling.regions).collect(), faults)
+}
+
+/// The most slices that each stage can be cut into, whatever they hold.
+pub(super) fn finest(graph: &Graph<i32>, topology: &Topology) -> Vec<usize> {
+    let of_stage = |id| {
+        let demand = Demand::new(graph, id, topology.core.kernels);
+        let blocks = demand.grid.channels / demand.head.unwrap_or(1);
+        blocks as usize * if demand.all_positions { 1 } else { demand.grid.positions() as usize }
+    };
+    graph.ids().map(of_stage).collect()
 }
 
 /// Where a stage is cut: every run of positions with every block of channels is a slice.
@@ -67,7 +78,8 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn fewest(&self) -> Option<Vec<Region>> {
+    /// The fewest slices that fit, of which there are to be at least so many.
+    fn fewest(&self, least: usize) -> Option<Vec<Region>> {
         let width = self.demand.head.unwrap_or(1);
         let granules = self.demand.grid.channels / width;
         let mut best: Option<Cuts> = None;
@@ -82,7 +94,7 @@ impl Cutter<'_> {
             }
             widest = granules.div_ceil(parts);
             let blocks = even(granules, parts, width);
-            if let Some(runs) = self.runs(&blocks, (fewest - 1) / blocks.len()) {
+            if let Some(runs) = self.runs(&blocks, least.div_ceil(blocks.len())..=(fewest - 1) / blocks.len()) {
                 best = Some(Cuts { runs, blocks });
             }
         }
@@ -93,9 +105,9 @@ impl Cutter<'_> {
         Some(runs.into_iter().flat_map(of_run).collect())
     }
 
-    /// The fewest runs of positions that fit with these blocks of channels, or `None` if it takes more than `most`.
-    fn runs(&self, blocks: &[Range<u32>], most: usize) -> Option<Vec<Range<u32>>> {
-        let grid = self.demand.grid;
+    /// The fewest runs of positions that fit with these blocks of channels, so many at least and at most.
+    fn runs(&self, blocks: &[Range<u32>], wanted: RangeInclusive<usize>) -> Option<Vec<Range<u32>>> {
+        let (grid, most) = (self.demand.grid, *wanted.end());
         if self.capacities.neurons.saturating_mul(most as u64) / (blocks[0].len() as u64) < grid.positions() as u64 {
             return None;
         }
@@ -106,11 +118,19 @@ impl Cutter<'_> {
             }
             runs.push(self.longest(runs.last(), blocks)?);
         }
-        let parts = runs.len() as u32;
+        let finer = *wanted.start() > runs.len();
+        let parts = runs.len().max(*wanted.start()) as u32;
+        if parts as usize > most || parts > self.most_runs() {
+            return None;
+        }
         let by_rows = (parts <= grid.height).then(|| even(grid.height, parts, grid.width));
         let balanced = by_rows.into_iter().chain([even(grid.whole().positions.end, parts, 1)]);
         let fits = |runs: &Vec<Range<u32>>| runs.iter().all(|run| self.fits(run, blocks));
-        Some(balanced.into_iter().find(fits).unwrap_or(runs))
+        balanced.into_iter().find(fits).or((!finer).then_some(runs))
+    }
+
+    fn most_runs(&self) -> u32 {
+        if self.demand.all_positions { 1 } else { self.demand.grid.whole().positions.end }
     }
 
     /// The longest run that fits after `previous`, whose length is a good guess; `None` if not even one position fits.
@@ -147,7 +167,7 @@ impl Cutter<'_> {
     fn too_large(&self, graph: &Graph<i32>, id: StageId) -> Option<Fault> {
         let whole = self.demand.grid.whole();
         let width = self.demand.head.unwrap_or(1);
-        let runs = if self.demand.all_positions { 1 } else { whole.positions.end };
+        let runs = self.most_runs();
         let blocks = even(whole.channels.end / width, whole.channels.end / width, width);
         for run in even(runs, runs, whole.positions.end / runs) {
             for block in &blocks {

@@ -65,7 +65,7 @@ pub(super) fn available(topology: &Topology, kind: UnitKind) -> usize {
     topology.units().iter().filter(|unit| unit.kind == kind).count()
 }
 
-fn needed(graph: &Graph<i32>, partition: &Partition, kind: UnitKind) -> usize {
+pub(super) fn needed(graph: &Graph<i32>, partition: &Partition, kind: UnitKind) -> usize {
     let of_kind = graph.stages.iter().zip(partition).filter(|(stage, _)| unit_for(&stage.kind) == kind);
     of_kind.map(|(_, regions)| regions.len()).sum()
 }
@@ -78,7 +78,7 @@ fn binding(graph: &Graph<i32>, topology: &Topology, kind: UnitKind) -> Vec<usize
             for other in (0..places(kind)).filter(|&other| other != kept) {
                 *capacity(&mut topology, kind, other) = u64::MAX;
             }
-            cut(graph, &topology).0.iter().map(Vec::len).collect()
+            cut(graph, &topology, &[]).0.iter().map(Vec::len).collect()
         })
         .collect();
     let most = |stage: usize| (0..places(kind)).rev().max_by_key(|&kept| alone[kept][stage]).unwrap_or(0);
@@ -94,7 +94,7 @@ fn remedies(
     binding: &[usize],
 ) -> Vec<String> {
     let enough = |graph: &Graph<i32>, topology: &Topology| {
-        let (partition, _) = cut(graph, topology);
+        let (partition, _) = cut(graph, topology, &[]);
         needed(graph, &partition, kind) <= available(topology, kind)
     };
     let mut remedies: Vec<String> = rows(topology, kind, needed(graph, partition, kind)).into_iter().collect();

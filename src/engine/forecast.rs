@@ -16,12 +16,23 @@ use crate::trace::ImageTrace;
 use crate::units::{Cycle, SliceId};
 
 /// A replay as it would be on a network without contention.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forecast {
     /// What is sent; one flow for each route of the program, in their order.
     pub traffic: Traffic,
     /// Cycles that no run undercuts.
     pub cycles: Cycle,
+    /// Cycles that each slice works, in all.
+    pub work: Vec<Cycle>,
+}
+
+impl Forecast {
+    /// Adds another image on the same machine, run after this one.
+    pub fn add(&mut self, other: &Self) {
+        self.traffic.add(&other.traffic);
+        self.cycles += other.cycles;
+        self.work.iter_mut().zip(&other.work).for_each(|(work, other)| *work += other);
+    }
 }
 
 /// What one slice does in one step.
@@ -49,7 +60,8 @@ impl Machine<'_> {
         let control = if barrier { 0 } else { u64::from(trace.steps) * u64::from(self.control_flits) };
         let traffic = Traffic { flows: flows.collect(), control };
         let cycles = if barrier { self.least_with_barriers(&work) } else { self.least_with_tokens(&work) };
-        Ok(Forecast { traffic, cycles })
+        let of_slice = |slice: usize| work.iter().map(|step| step[slice].intake + step[slice].firing).sum();
+        Ok(Forecast { traffic, cycles, work: (0..self.seats.len()).map(of_slice).collect() })
     }
 
     /// Flits of each route, and for each step the work of each slice.

@@ -3,13 +3,14 @@
 use super::ExploreError;
 use crate::account::{self, Run};
 use crate::activity::Activity;
-use crate::compile::{self, Pace, Partition, Problem, Search, Strategy, Watch};
-use crate::engine::{self, Machine};
+use crate::compile::{self, Pace, Partition, Problem, Search, Slicing, Strategy, Watch};
+use crate::engine::{self, Forecast, Machine};
 use crate::graph::Graph;
 use crate::hardware::{Hardware, UnitKind};
-use crate::program::{Mapping, Program, Traffic};
+use crate::program::{Mapping, Program};
 use crate::summary::{MappingSummary, RunSummary, Simulator};
 use crate::trace::{ImageTrace, Trace, Widths};
+use crate::units::Cycle;
 
 /// A network on a chip before anybody has a seat.
 #[derive(Debug)]
@@ -65,21 +66,43 @@ impl<'a> Field<'a> {
         graph: &'a Graph<i32>,
         fingerprint: &'a str,
         hardware: &'a Hardware,
+        slicing: Slicing,
         recorded: Option<Replayed<'a>>,
     ) -> Result<Self, ExploreError> {
         let topology = &hardware.topology;
         let partition = compile::partition(graph, &hardware.name, topology)?;
-        let even = compile::even_traffic(graph, &partition);
-        let problem = Problem::new(graph, topology, &partition, &even);
-        let mut field = Self { graph, fingerprint, hardware, partition, problem, recorded };
-        if let Some(recorded) = recorded {
-            let anywhere = field.map(Strategy::RowMajor, &Search::default(), &mut |_| Pace::Continue);
-            let program = field.program(&anywhere)?;
-            let machine = Machine::new(&program, topology, &hardware.timing, graph)?;
-            let (traffic, _) = forecast(&machine, recorded)?;
-            field.problem = Problem::new(graph, topology, &field.partition, &traffic);
+        let mut field = Self::cut(graph, fingerprint, hardware, partition);
+        let mut seen = recorded.map(|recorded| field.seen(recorded)).transpose()?;
+        if slicing == Slicing::Balanced {
+            let loads = seen.as_ref().map_or_else(|| compile::even_loads(graph), |seen| field.loads(&seen.work));
+            field =
+                Self::cut(graph, fingerprint, hardware, compile::balanced(graph, &hardware.name, topology, &loads)?);
+            seen = recorded.map(|recorded| field.seen(recorded)).transpose()?;
         }
-        Ok(field)
+        if let Some(seen) = seen {
+            field.problem = Problem::new(graph, topology, &field.partition, &seen.traffic);
+        }
+        Ok(Self { recorded, ..field })
+    }
+
+    /// The slices, and what they send if all neurons fire alike.
+    fn cut(graph: &'a Graph<i32>, fingerprint: &'a str, hardware: &'a Hardware, partition: Partition) -> Self {
+        let even = compile::even_traffic(graph, &partition);
+        let problem = Problem::new(graph, &hardware.topology, &partition, &even);
+        Self { graph, fingerprint, hardware, partition, problem, recorded: None }
+    }
+
+    /// What the slices send and work in recorded spikes, wherever they sit.
+    fn seen(&self, recorded: Replayed) -> Result<Forecast, ExploreError> {
+        let anywhere = self.map(Strategy::RowMajor, &Search::default(), &mut |_| Pace::Continue);
+        let program = self.program(&anywhere)?;
+        forecast(&Machine::new(&program, &self.hardware.topology, &self.hardware.timing, self.graph)?, recorded)
+    }
+
+    /// The work of each stage's slices together.
+    fn loads(&self, work: &[Cycle]) -> Vec<u64> {
+        let mut slices = work.iter();
+        self.partition.iter().map(|regions| slices.by_ref().take(regions.len()).sum()).collect()
     }
 
     /// A placement by a strategy.
@@ -116,12 +139,17 @@ impl<'a> Field<'a> {
             return Ok(self.summary(name, &program, loads.hops(), loads.most()));
         };
         let machine = Machine::new(&program, topology, &self.hardware.timing, self.graph)?;
-        let (traffic, predicted) = forecast(&machine, recorded)?;
+        let Forecast { traffic, cycles: predicted, .. } = forecast(&machine, recorded)?;
         let loads = compile::link_loads(&program, topology, &traffic);
         let run = replay(self.graph, &program, self.hardware, &machine, recorded)?;
         let mut summary = self.summary(name, &program, loads.hops(), loads.most());
-        summary.predicted_cycles = Some(predicted as f64 / recorded.images.len().max(1) as f64);
+        let predicted = predicted as f64 / recorded.images.len().max(1) as f64;
+        // all but static power follows from the spikes, whatever waits for whatever
+        let standing = run.energy_by_component.get(account::STATIC).copied().unwrap_or(0.0);
+        let waiting = 1.0 - predicted / run.cycles_per_image.max(1.0);
+        summary.predicted_cycles = Some(predicted);
         summary.simulated_cycles = Some(run.cycles_per_image);
+        summary.predicted_energy_uj = Some(run.energy_uj_per_image - waiting * standing);
         summary.energy_uj = Some(run.energy_uj_per_image);
         Ok(summary)
     }
@@ -143,24 +171,24 @@ impl<'a> Field<'a> {
             most_link_flits: most as f64 / images,
             predicted_cycles: None,
             simulated_cycles: None,
+            predicted_energy_uj: None,
             energy_uj: None,
         }
     }
 }
 
-/// What all images send, and the sum of the least cycles of each.
-pub(super) fn forecast(machine: &Machine, recorded: Replayed) -> Result<(Traffic, u64), ExploreError> {
-    let mut sum: Option<Traffic> = None;
-    let mut cycles = 0;
+/// What all images send, and the sums of their least cycles and of their work.
+pub(super) fn forecast(machine: &Machine, recorded: Replayed) -> Result<Forecast, ExploreError> {
+    let mut sum = Forecast::default();
     for image in recorded.images {
         let forecast = machine.forecast(image, recorded.time_steps)?;
-        cycles += forecast.cycles;
-        match &mut sum {
-            None => sum = Some(forecast.traffic),
-            Some(sum) => sum.add(&forecast.traffic),
+        if sum.work.is_empty() {
+            sum = forecast;
+        } else {
+            sum.add(&forecast);
         }
     }
-    Ok((sum.unwrap_or_default(), cycles))
+    Ok(sum)
 }
 
 /// All images on the engine, priced.

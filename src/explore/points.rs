@@ -2,7 +2,7 @@
 
 use super::ExploreError;
 use super::expression::{Expression, Value};
-use crate::compile::{Search, Strategy};
+use crate::compile::{Search, Slicing, Strategy};
 use crate::convert::Precision;
 use crate::functional::{Semantics, Settle};
 use crate::hardware::Hardware;
@@ -27,6 +27,7 @@ pub(super) struct Setting {
     pub time_steps: u32,
     pub semantics: Semantics,
     pub settle: Settle,
+    pub slicing: Slicing,
     pub strategy: Strategy,
     pub search: Search,
 }
@@ -169,6 +170,7 @@ pub(super) fn setting(plan: &Plan, point: &Point) -> Setting {
     let reference = level("semantics") == Some(&Level::Word("reference".to_string()));
     let search = Search::default();
     let strategy = level("strategy").and_then(|level| level.to_string().parse().ok()).unwrap_or_default();
+    let slicing = level("slicing").and_then(|level| level.to_string().parse().ok()).unwrap_or_default();
     Setting {
         precision: Precision {
             weight_bits: number("weight_bits", precision.weight_bits),
@@ -185,6 +187,7 @@ pub(super) fn setting(plan: &Plan, point: &Point) -> Setting {
             None if reference => Settle::Steps(0),
             None => Settle::ToSilence,
         },
+        slicing,
         strategy,
         search: Search {
             seed: u64::from(number("seed", search.seed as u32)),
@@ -214,6 +217,7 @@ pub(super) fn value_of(plan: &Plan, point: &Point, hardware: Option<&Hardware>, 
         "input_fraction_bits" => number(input_fraction_bits),
         "input_bits" => number(input_bits),
         "time_steps" => number(setting.time_steps),
+        "slicing" => Some(Value::Word(setting.slicing.key().to_string())),
         "strategy" => Some(Value::Word(setting.strategy.key().to_string())),
         "seed" => number(setting.search.seed as u32),
         "effort" => number(setting.search.effort),

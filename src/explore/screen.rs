@@ -53,7 +53,7 @@ fn cycles(sweep: &Sweep, plot: &Plot, shelf: &Shelf, group: &Group, images: usiz
     let recorded = seated.recording.as_ref().as_ref().ok()?;
     let (topology, timing) = (&seated.hardware.topology, &seated.hardware.timing);
     let machine = Machine::new(&seated.program, topology, timing, &recorded.graph).ok()?;
-    forecast(&machine, recorded.replayed(images)).ok().map(|(_, cycles)| cycles)
+    forecast(&machine, recorded.replayed(images)).ok().map(|forecast| forecast.cycles)
 }
 
 /// How often the screening behind these rows was wrong, as far as the engine has run its points; `keep` were chosen by it.

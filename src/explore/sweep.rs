@@ -9,8 +9,8 @@ use super::points::{self, Point, Setting, points};
 use super::recording::{Recording, Subject};
 use super::screen;
 use crate::account::Run;
-use crate::compile::{self, Pace};
-use crate::engine::{self, Machine};
+use crate::compile::{self, Pace, Slicing};
+use crate::engine::{self, Forecast, Machine};
 use crate::hardware::{Discipline, Hardware};
 use crate::load;
 use crate::plan::{Level, Plan, Screen};
@@ -241,8 +241,9 @@ impl Sweep {
         let recording = self.recording(plot, shelf, group.recording);
         let recorded = recording.as_ref().as_ref().map_err(Clone::clone)?;
         let mapped = || -> Result<Mapping, ExploreError> {
-            let guide = setting.strategy.is_guided().then(|| recorded.replayed(usize::MAX));
-            let field = Field::new(&recorded.graph, &recorded.fingerprint, &hardware, guide)?;
+            let guided = setting.strategy.is_guided() || setting.slicing == Slicing::Balanced;
+            let guide = guided.then(|| recorded.replayed(usize::MAX));
+            let field = Field::new(&recorded.graph, &recorded.fingerprint, &hardware, setting.slicing, guide)?;
             Ok(field.map(setting.strategy, &setting.search, &mut |_| Pace::Continue))
         };
         // what keeps one point from a placement, such as buffers that are too small, may not keep another
@@ -287,7 +288,7 @@ impl Sweep {
         let recorded = recording.as_ref().as_ref().map_err(Clone::clone)?;
         let machine = Machine::new(program, &hardware.topology, &hardware.timing, &recorded.graph)?;
         let replayed = recorded.replayed(usize::MAX);
-        let (traffic, least) = forecast(&machine, replayed)?;
+        let Forecast { traffic, cycles: least, .. } = forecast(&machine, replayed)?;
         let loads = compile::link_loads(program, &hardware.topology, &traffic);
         let activities = if engine.is_empty() { vec![] } else { replay_all(&machine, replayed)? };
         let widths: Vec<&[Widths]> = recorded.images.iter().map(|image| image.widths.as_slice()).collect();
@@ -364,7 +365,7 @@ impl Shelf {
 
 /// What must be equal for two points to share a recording, a placement, an activity.
 fn keys(setting: &Setting, hardware: &Hardware) -> [String; 3] {
-    let Setting { precision, time_steps, semantics, settle, strategy, search } = setting;
+    let Setting { precision, time_steps, semantics, settle, slicing, strategy, search } = setting;
     let discipline = hardware.timing.step.discipline;
     let recording = format!("{precision:?} {time_steps} {semantics:?} {settle:?} {}", discipline.key());
     // a placement depends on neither buffers nor the width of membranes, and an activity on neither that nor the clock
@@ -377,7 +378,9 @@ fn keys(setting: &Setting, hardware: &Hardware) -> [String; 3] {
     let activity = digest(&format!("{topology:?} {timing:?}"));
     (topology.noc.virtual_channels, topology.noc.buffer_flits) = (0, 0);
     let search = strategy.is_guided().then_some(search);
-    [recording, digest(&format!("{topology:?} {} {search:?}", strategy.key())), activity]
+    // what a slice has to do, in cycles, says how finely its stage is cut
+    let work = (*slicing == Slicing::Balanced).then_some(timing);
+    [recording, digest(&format!("{topology:?} {work:?} {} {search:?}", strategy.key())), activity]
 }
 
 fn digest(text: &str) -> String {

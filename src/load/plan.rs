@@ -125,10 +125,12 @@ fn wrong_level(plan: &Plan, at: usize, place: Option<Place>) -> Option<Fault> {
     let (name, span) = &plan.axes[at];
     let words: &[&str] = match name.as_str() {
         "semantics" => &["exact", "reference"],
+        "slicing" => &["fewest", "balanced"],
         "strategy" => &["row_major", "snake", "hilbert", "greedy", "multilevel", "force", "anneal"],
         _ => &[],
     };
-    let of_network = ["strategy", "seed", "effort"].iter().all(|own| own != name) && OWN_AXES.contains(&name.as_str());
+    let of_network =
+        ["slicing", "strategy", "seed", "effort"].iter().all(|own| own != name) && OWN_AXES.contains(&name.as_str());
     if of_network && plan.network.is_empty() {
         let what = format!("axis `{name}` changes the network, and the plan has a trace only");
         return Some(Fault { place, ..Fault::new(what, "name the network and its images, or leave the axis out") });

@@ -202,18 +202,10 @@ pub fn run_verdict(run: &RunSummary) -> String {
 pub fn mapping_table(rows: &[MappingSummary], base: &str) -> String {
     let hops = rows.iter().find(|row| row.strategy == base).map(|row| row.flit_hops);
     let against = format!("vs {base}");
-    let titles = [
-        "strategy",
-        "cores",
-        "neurons used",
-        "weighted hops",
-        &against,
-        "busiest link",
-        "cycles, least",
-        "cycles, simulated",
-        "µJ",
-    ];
+    let titles =
+        ["strategy", "cores", "filled", "weighted hops", &against, "busiest link", "cycles ≥", "cycles", "µJ ≥", "µJ"];
     let round = |value: f64| whole(value.round() as u64);
+    let energy = |energy: f64| format!("{energy:.2}");
     let cells = rows.iter().map(|row| {
         let change =
             hops.filter(|hops| *hops > 0.0).map(|hops| format!("{:+.1} %", (row.flit_hops / hops - 1.0) * 100.0));
@@ -226,7 +218,8 @@ pub fn mapping_table(rows: &[MappingSummary], base: &str) -> String {
             round(row.most_link_flits),
             row.predicted_cycles.map(round).unwrap_or_default(),
             row.simulated_cycles.map(round).unwrap_or_default(),
-            row.energy_uj.map(|energy| format!("{energy:.2}")).unwrap_or_default(),
+            row.predicted_energy_uj.map(energy).unwrap_or_default(),
+            row.energy_uj.map(energy).unwrap_or_default(),
         ]
     });
     table(titles, 1, cells)

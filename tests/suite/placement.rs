@@ -2,7 +2,7 @@
 
 use crate::shared;
 use spikemesh::compile::hypergraph::{self, Hypergraph, KINDS};
-use spikemesh::compile::{Pace, Search, Strategy};
+use spikemesh::compile::{Pace, Search, Slicing, Strategy};
 use spikemesh::engine::Machine;
 use spikemesh::explore::{Field, Replayed};
 use spikemesh::hardware::Hardware;
@@ -23,7 +23,7 @@ fn sample() -> Trace {
 
 fn field<'a>(trace: &'a Trace, hardware: &'a Hardware) -> Field<'a> {
     let recorded = Replayed::new(trace, "sample", &trace.fingerprint, hardware).unwrap();
-    Field::new(&trace.skeleton, &trace.fingerprint, hardware, Some(recorded)).unwrap()
+    Field::new(&trace.skeleton, &trace.fingerprint, hardware, Slicing::Fewest, Some(recorded)).unwrap()
 }
 
 /// Every strategy, each way of routing: the hops that are forecast, link by link, are those that the engine counts; and no
@@ -75,7 +75,7 @@ fn a_barrier_is_forecast_from_below_too() {
     let images = vec![outcome.trace.unwrap()];
     let hardware = chip(&["discipline=barrier"]);
     let recorded = Some(Replayed { images: &images, time_steps: 2 });
-    let field = Field::new(&graph, "x", &hardware, recorded).unwrap();
+    let field = Field::new(&graph, "x", &hardware, Slicing::Fewest, recorded).unwrap();
     let mapping = field.map(Strategy::Greedy, &Search::default(), &mut |_| Pace::Continue);
     let judged = field.judge("greedy", &mapping).unwrap();
     let (least, cycles) = (judged.predicted_cycles.unwrap(), judged.simulated_cycles.unwrap());
@@ -124,7 +124,9 @@ fn searching_beats_the_hilbert_curve_by_a_quarter() {
     let images = vec![outcome.trace.unwrap()];
     for sets in [&[][..], &["mesh.columns=32", "mesh.rows=32"]] {
         let hardware = chip(sets);
-        let field = Field::new(&graph, "x", &hardware, Some(Replayed { images: &images, time_steps: 4 })).unwrap();
+        let field =
+            Field::new(&graph, "x", &hardware, Slicing::Fewest, Some(Replayed { images: &images, time_steps: 4 }))
+                .unwrap();
         let judged = |strategy: Strategy| {
             let mapping = field.map(strategy, &Search { effort: 200, ..Search::default() }, &mut |_| Pace::Continue);
             let row = field.judge(strategy.key(), &mapping).unwrap();
@@ -166,4 +168,49 @@ fn the_partitioner_finds_what_belongs_together() {
     let full = |part| parts.iter().filter(|other| **other == part).count();
     assert_eq!([0, 1, 2, 3].map(full), [30; 4]);
     assert_eq!(hypergraph::partition(&graph, 4, &[29; KINDS], 1, 4), None, "120 vertices do not fit 4 · 29");
+}
+
+/// Stages cut finer where there is most to do: nothing is lost (a program takes no mapping that misses a value), the same
+/// spikes come out, units are used that stood idle, and the run is shorter; from recorded spikes and from the graph alone.
+#[test]
+fn free_units_go_to_the_busiest_stages() {
+    let (trace, hardware) = (sample(), chip(&[]));
+    let recorded = Replayed::new(&trace, "sample", &trace.fingerprint, &hardware).unwrap();
+    let judged = |slicing, guide| {
+        let field = Field::new(&trace.skeleton, &trace.fingerprint, &hardware, slicing, guide).unwrap();
+        let mapping = field.map(Strategy::Greedy, &Search::default(), &mut |_| Pace::Continue);
+        let program = field.program(&mapping).unwrap();
+        let machine = Machine::new(&program, &hardware.topology, &hardware.timing, &trace.skeleton).unwrap();
+        let activity = machine.replay(&trace.images[0], trace.time_steps).unwrap().activity;
+        let spikes: Vec<u64> = program
+            .stage_slices
+            .iter()
+            .map(|slices| activity.slices[slices.start as usize..slices.end as usize].iter().map(|s| s.spikes).sum())
+            .collect();
+        let cores = program.slices.iter().filter(|slice| slice.needs.synapse_bits > 0).count();
+        (cores, activity.cycles, spikes)
+    };
+    let fewest = judged(Slicing::Fewest, Some(recorded));
+    for guide in [Some(recorded), None] {
+        let balanced = judged(Slicing::Balanced, guide);
+        assert!(balanced.0 > fewest.0, "{balanced:?} against {fewest:?}");
+        assert!(balanced.1 < fewest.1, "{balanced:?} against {fewest:?}");
+        assert_eq!(balanced.2, fewest.2);
+        assert_eq!(balanced, judged(Slicing::Balanced, guide));
+    }
+}
+
+/// With loads of 100 for one stage and nothing for the others, that stage gets every core that is free.
+#[test]
+fn a_stage_alone_with_its_load_takes_all_that_is_free() {
+    let (trace, hardware) = (sample(), chip(&[]));
+    let (graph, topology) = (&trace.skeleton, &hardware.topology);
+    let fewest = spikemesh::compile::partition(graph, "mesh28", topology).unwrap();
+    let busy = graph.stages.iter().position(|stage| stage.name == "patch_embed.proj_relu1").unwrap();
+    let loads: Vec<u64> = (0..graph.stages.len()).map(|stage| if stage == busy { 100 } else { 0 }).collect();
+    let cut = spikemesh::compile::balanced(graph, "mesh28", topology, &loads).unwrap();
+    assert!(cut[busy].len() > 2 * fewest[busy].len(), "{} slices", cut[busy].len());
+    for stage in (0..cut.len()).filter(|stage| *stage != busy) {
+        assert_eq!(cut[stage], fewest[stage], "{}", graph.stages[stage].name);
+    }
 }
