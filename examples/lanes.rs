@@ -1,44 +1,17 @@
 //! How many synapse lanes are worth their silicon?
 #![allow(clippy::print_stdout, reason = "an example shows its answer")]
 
-use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking};
-use spikemesh::graph::Graph;
-use spikemesh::hardware::Hardware;
-use spikemesh::program::Program;
-use spikemesh::trace::Schedule;
-use spikemesh::{compile, convert, engine, load, sample};
+use spikemesh::simulate::{Placed, Unwatched};
+use spikemesh::{compile::Strategy, load, simulate};
 
-type Failure = Box<dyn std::error::Error>;
-
-fn graph() -> Result<Graph<i32>, Failure> {
-    // a checkpoint of yours: `load::network("net.safetensors".as_ref(), None)`
-    let network = sample::network(sample::SEED)?;
-    Ok(convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?)
-}
-
-fn spikes(graph: &Graph<i32>) -> Result<Outcome, Failure> {
-    let (settle, semantics, schedule) = (Settle::ToSilence, Semantics::EXACT, Schedule::SameStep);
-    let options = Options { time_steps: 4, settle, semantics, schedule, record: true };
-    Ok(Spiking::new(graph).run(sample::images(sample::SEED, 1).image(0), &options)?)
-}
-
-/// The chip with changes, and the program placed on it.
-fn placed(graph: &Graph<i32>, sets: &[String]) -> Result<(Hardware, Program), Failure> {
-    let text = load::preset("mesh28").ok_or("mesh28 is built in")?;
-    let chip = load::hardware_from_text("mesh28", text, sets)?;
-    let mapping = compile::map(graph, &chip.name, &chip.topology, compile::Strategy::default())?;
-    let program = compile::program(graph, &convert::fingerprint(graph), &chip.name, &chip.topology, &mapping)?;
-    Ok((chip, program))
-}
-
-fn main() -> Result<(), Failure> {
-    let graph = graph()?;
-    let trace = spikes(&graph)?.trace.ok_or("recorded")?;
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // spikes do not depend on the chip: recorded once, by `spikemesh record`, they run on any
+    let trace = load::trace("traces/sample.safetensors".as_ref())?;
     for lanes in [4, 8, 16, 32, 64, 128] {
-        let (chip, program) = placed(&graph, &[format!("core.lanes={lanes}")])?;
-        let drive = engine::Drive::Replay { graph: &graph, trace: &trace, time_steps: 4 };
-        let activity = engine::run(&program, &chip.topology, &chip.timing, drive)?.activity;
-        println!("{lanes:>4} lanes: {:>7} cycles", activity.cycles);
+        let chip = load::hardware("mesh28".as_ref(), &[format!("core.lanes={lanes}")])?;
+        let placed = Placed::new(&trace.skeleton, chip, Strategy::Greedy)?;
+        let summary = simulate::trace(&placed, &trace, None, &Unwatched)?;
+        println!("{lanes:>4} lanes: {:>7} cycles", summary.cycles_per_image);
     }
     Ok(())
 }

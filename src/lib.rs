@@ -3,44 +3,21 @@
 //! The whole way, from a trained network and a chip to the cost of an image:
 //!
 //! ```
-//! use spikemesh::{account, compile, convert, engine, functional, load, sample, summary::Simulator};
+//! use spikemesh::{compile::Strategy, convert, load, sample, simulate};
 //!
-//! // a checkpoint would come from `load::network`, images from `load::images`
-//! let network = sample::network(sample::SEED)?;
-//! let images = sample::images(sample::SEED, 1);
-//! let graph = convert::quantise(&convert::fold(&network)?, &convert::Precision::default())?;
-//!
+//! // a checkpoint of yours would come from `load::network`, images from `load::images`
+//! let (network, images) = (sample::trained()?, sample::test_pictures()?.first(2));
+//! let graph = convert::graph(&network, &convert::Precision::default())?;
 //! let chip = load::hardware("mesh28".as_ref(), &["core.lanes=16".to_string()])?;
-//! let mapping = compile::map(&graph, &chip.name, &chip.topology, compile::Strategy::Greedy)?;
-//! let program = compile::program(&graph, &convert::fingerprint(&graph), &chip.name, &chip.topology, &mapping)?;
+//! let placed = simulate::Placed::new(&graph, chip, Strategy::Greedy)?;
+//! let summary = simulate::images(&network, &placed, &images, simulate::Request::default(), &simulate::Unwatched)?;
 //!
-//! // what is computed, and whether it is what the integer network computes
-//! let options = functional::Options {
-//!     time_steps: 4,
-//!     settle: functional::Settle::ToSilence,
-//!     semantics: functional::Semantics::EXACT,
-//!     schedule: engine::schedule(chip.timing.step.discipline),
-//!     record: true,
-//! };
-//! let outcome = functional::Spiking::new(&graph).run(images.image(0), &options)?;
-//! assert_eq!(outcome.values, functional::quantised_ann(&graph, images.image(0), 4)?);
-//!
-//! // when it happens, and what it costs
-//! let trace = outcome.trace.ok_or("recorded above")?;
-//! let drive = engine::Drive::Replay { graph: &graph, trace: &trace, time_steps: 4 };
-//! let activity = engine::run(&program, &chip.topology, &chip.timing, drive)?.activity;
-//! let run = account::Run {
-//!     graph: &graph,
-//!     program: &program,
-//!     hardware: &chip,
-//!     time_steps: 4,
-//!     drive: "replay",
-//!     live_equal: None,
-//!     activities: &[activity],
-//!     widths: &[&trace.widths],
-//! };
-//! let summary = account::summarise(&run, None, Simulator::default());
-//! assert!(summary.cycles_per_image > 0.0 && summary.energy_uj_per_image > 0.0);
+//! // energy, time and, layer by layer, spikes and synaptic operations
+//! let (microjoules, milliseconds) = (summary.energy_uj_per_image, summary.time_ms_per_image);
+//! let operations: u64 = summary.layers.iter().map(|layer| layer.synaptic_ops).sum();
+//! assert!(microjoules > 0.0 && milliseconds > 0.0 && operations > 0);
+//! // and whether every value of every stage is the one that was trained
+//! assert!(summary.agreement.is_some_and(|agreement| agreement.all_equal));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -69,6 +46,7 @@ pub mod reach;
 pub mod report;
 pub mod rows;
 pub mod sample;
+pub mod simulate;
 pub mod summary;
 pub mod trace;
 pub mod traffic;

@@ -80,7 +80,7 @@ impl NetworkArgs {
 
 /// The spiking graph of a network in integers.
 pub fn quantised(network: &Network, precision: &Precision) -> Result<Graph<i32>, Failure> {
-    time(StepName::Convert, || Ok(convert::quantise(&convert::fold(network)?, precision)?))
+    time(StepName::Convert, || Ok(convert::graph(network, precision)?))
 }
 
 /// What tells a graph from others.
@@ -152,11 +152,7 @@ pub struct PlaceArgs {
 
 /// A chip by file or by built-in name.
 pub fn chip(name: &std::path::Path, sets: &[String]) -> Result<Hardware, Failure> {
-    let known = name.to_str().filter(|_| !name.exists()).and_then(load::preset);
-    Ok(time(StepName::Load, || match known {
-        Some(text) => load::hardware_from_text(&name.display().to_string(), text, sets),
-        None => load::hardware(name, sets),
-    })?)
+    Ok(time(StepName::Load, || load::hardware(name, sets))?)
 }
 
 /// T: from 1, and small enough that counts fit 16 bits.

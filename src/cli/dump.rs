@@ -1,12 +1,13 @@
 //! `dump`: the nouns between the steps, as text.
 
 use super::args::{NetworkArgs, PlaceArgs, chip, time_steps};
-use super::run::{self, Placed};
-use super::{Failure, check, say};
+use super::run;
+use super::{Failure, say};
 use crate::convert;
-use crate::functional::{Options, Settle, Spiking};
+use crate::functional::{Options, Spiking};
 use crate::load;
 use crate::report;
+use crate::simulate::Placed;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -47,7 +48,7 @@ enum Noun {
 
 pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let (network, graph) = args.network.graph()?;
-    let placed = || -> Result<Placed, Failure> {
+    let placed = || -> Result<Placed<'_>, Failure> {
         let hardware = chip(args.chip.as_deref().unwrap_or_else(|| "mesh28".as_ref()), &args.set)?;
         run::place(&graph, &convert::fingerprint(&graph), hardware, &args.place)
     };
@@ -62,15 +63,9 @@ pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
             let placed = placed()?;
             let images = args.images.as_deref().unwrap_or_else(|| "".as_ref());
             let images = load::images(images, &network.architecture.input, network.classes(), Some(1))?;
-            let options = Options {
-                time_steps: args.time_steps,
-                settle: Settle::ToSilence,
-                semantics: check::semantics(super::args::SemanticsName::Exact),
-                schedule: placed.schedule(),
-                record: true,
-            };
+            let options = Options::exact(args.time_steps, placed.schedule());
             let outcome = Spiking::new(&graph).run(images.image(0), &options)?;
-            let machine = placed.machine(&graph)?;
+            let machine = placed.machine()?;
             let trace = outcome.trace.as_ref();
             let activity =
                 trace.map(|trace| machine.replay(trace, args.time_steps)).transpose()?.map(|run| run.activity);

@@ -1,8 +1,8 @@
 //! `probe`: spikes and membrane potentials of chosen neurons.
 
 use super::args::{NetworkArgs, Numbers, numbers, time_steps};
-use super::{Failure, check, say};
-use crate::functional::{self, Options, Settle, Spiking};
+use super::{Failure, say};
+use crate::functional::{self, Options, Spiking};
 use crate::load;
 use crate::report::{self, NeuronTrack};
 use crate::trace::Schedule;
@@ -59,8 +59,7 @@ pub fn probe(args: &ProbeArgs) -> Result<(), Failure> {
         return Err(Failure::Input(format!("--image {} is not there: there are {}", args.image, images.len())));
     }
     let schedule = Schedule::SameStep;
-    let semantics = check::semantics(super::args::SemanticsName::Exact);
-    let options = Options { time_steps: args.time_steps, settle: Settle::ToSilence, semantics, schedule, record: true };
+    let options = Options::exact(args.time_steps, schedule);
     let outcome = Spiking::new(&graph).run(images.image(args.image as usize), &options)?;
     let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
     let probes = functional::probe(&graph, &trace, schedule, args.time_steps, StageId::at(stage), neurons);

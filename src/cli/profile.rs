@@ -7,6 +7,7 @@ use super::meter::Clock;
 use crate::functional::{FunctionalError, Options, Outcome, Spiking};
 use crate::graph::Graph;
 use crate::report;
+use crate::simulate::Watch;
 use crate::summary::{Profile, ProfileRow, StepName};
 use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -79,6 +80,23 @@ pub fn spiking(spiking: &Spiking, image: &[u8], options: &Options) -> Result<Out
     time(StepName::Functional, || spiking.run_observed(image, options, &mut done))
 }
 
+/// Measures what runs, where it was asked for.
+pub struct Profiled;
+
+impl Watch for Profiled {
+    fn step<T>(&self, step: StepName, work: impl FnOnce() -> T) -> T {
+        time(step, work)
+    }
+
+    fn part<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        part(name, work)
+    }
+
+    fn spiking(&self, run: &Spiking, image: &[u8], options: &Options) -> Result<Outcome, FunctionalError> {
+        spiking(run, image, options)
+    }
+}
+
 /// The row of this name, at the end where it is new.
 fn row<'a>(rows: &'a mut Vec<ProfileRow>, name: &str) -> &'a mut ProfileRow {
     let at = rows.iter().position(|row| row.name == name).unwrap_or(rows.len());
@@ -97,7 +115,7 @@ fn taken() -> Option<Profile> {
 
 /// A result with its profile, if there is one, as one more key.
 #[derive(Serialize)]
-struct Profiled<'a, T> {
+struct WithProfile<'a, T> {
     #[serde(flatten)]
     result: &'a T,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +124,7 @@ struct Profiled<'a, T> {
 
 /// A result as one JSON object.
 pub fn json<T: Serialize>(result: &T) -> Result<String, Failure> {
-    Ok(serde_json::to_string(&Profiled { result, profile: taken() })?)
+    Ok(serde_json::to_string(&WithProfile { result, profile: taken() })?)
 }
 
 /// Prints the profile on standard error, where there is one.

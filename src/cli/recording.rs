@@ -4,7 +4,7 @@ use super::Failure;
 use super::meter::Progress;
 use crate::convert;
 use crate::engine;
-use crate::functional::{self, FunctionalError, Options, Semantics, Settle, Spiking};
+use crate::functional::{self, FunctionalError, Options, Spiking};
 use crate::graph::Graph;
 use crate::hardware::Hardware;
 use crate::images::Images;
@@ -19,8 +19,7 @@ pub fn recorded(
     progress: &Progress,
 ) -> Result<Trace, Failure> {
     let schedule = engine::schedule(hardware.timing.step.discipline);
-    let options =
-        Options { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true };
+    let options = Options::exact(time_steps, schedule);
     let (spiking, bar) = (Spiking::new(graph), progress.bar("record", images.len()));
     let traces = functional::each_image(images, |_, image| {
         bar.inc(1);

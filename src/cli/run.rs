@@ -1,32 +1,26 @@
 //! `run` and `demo`: images on a chip.
 
 use super::args::{
-    ChipArgs, ImageArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SemanticsName, SourceArgs, chip, fingerprint,
-    quantised, time_steps,
+    ChipArgs, ImageArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SourceArgs, chip, fingerprint, quantised, time_steps,
 };
 use super::meter::{Clock, Progress, peak_memory_mib};
-use super::profile::{self, ProfileArgs, time};
-use super::{Failure, check, colour, say};
-use crate::account::{self, Comparison, Run};
-use crate::activity::Activity;
-use crate::compile::{self, Pace, Search};
+use super::profile::{self, ProfileArgs, Profiled, time};
+use super::{Failure, colour, say};
+use crate::compile::{Pace, Search};
 use crate::convert;
-use crate::engine::{self, EngineError, Machine};
 use crate::explore::{ExploreError, Field};
-use crate::functional::{Options, Settle, Spiking};
+use crate::functional::{FunctionalError, Options, Outcome, Spiking};
 use crate::graph::Graph;
-use crate::hardware::{Hardware, Updates};
-use crate::images::Images;
+use crate::hardware::Hardware;
 use crate::load;
-use crate::network::Network;
-use crate::program::Program;
 use crate::report;
 use crate::sample;
+use crate::simulate::{self, Placed, Request, Watch};
 use crate::summary::{RunSummary, Simulator, StepName};
-use crate::trace::{Schedule, Trace, Widths};
 use clap::Args;
-use rayon::prelude::*;
+use indicatif::ProgressBar;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -95,26 +89,13 @@ struct OutputArgs {
     profile: ProfileArgs,
 }
 
-/// A graph on a chip.
-pub struct Placed {
-    pub hardware: Hardware,
-    pub program: Program,
-}
-
-impl Placed {
-    /// When the chip integrates spikes.
-    pub fn schedule(&self) -> Schedule {
-        engine::schedule(self.hardware.timing.step.discipline)
-    }
-
-    /// The chip with the program laid out on it.
-    pub fn machine<'a>(&'a self, graph: &'a Graph<i32>) -> Result<Machine<'a>, EngineError> {
-        time(StepName::Engine, || Machine::new(&self.program, &self.hardware.topology, &self.hardware.timing, graph))
-    }
-}
-
 /// Compiles a graph onto a chip, as the mapping file says or by a strategy.
-pub fn place(graph: &Graph<i32>, fingerprint: &str, hardware: Hardware, how: &PlaceArgs) -> Result<Placed, Failure> {
+pub fn place<'a>(
+    graph: &'a Graph<i32>,
+    fingerprint: &str,
+    hardware: Hardware,
+    how: &PlaceArgs,
+) -> Result<Placed<'a>, Failure> {
     let mapping = match &how.mapping {
         Some(file) => time(StepName::Load, || load::mapping(file))?,
         None => time(StepName::Compile, || {
@@ -122,18 +103,61 @@ pub fn place(graph: &Graph<i32>, fingerprint: &str, hardware: Hardware, how: &Pl
             Ok::<_, ExploreError>(field.map(how.strategy, &Search::default(), &mut |_| Pace::Continue))
         })?,
     };
-    let Hardware { name, topology, .. } = &hardware;
-    let program = time(StepName::Compile, || compile::program(graph, fingerprint, name, topology, &mapping))?;
-    Ok(Placed { hardware, program })
+    Ok(time(StepName::Compile, || Placed::by(graph, fingerprint, hardware, &mapping))?)
 }
 
-/// What one image gave.
-pub struct ImageRun {
-    pub activity: Activity,
-    pub widths: Vec<Widths>,
-    pub comparison: Option<Comparison>,
-    /// Whether every spike of the chip was that of the functional run; absent in replay.
-    pub live_equal: Option<bool>,
+/// Shows how far a run has come, and measures it.
+struct Shown {
+    progress: Progress,
+    bar: ProgressBar,
+    clock: Clock,
+    /// When all images had run.
+    seconds: OnceLock<f64>,
+}
+
+impl Shown {
+    fn new(progress: Progress, what: &'static str, images: usize) -> Self {
+        Self { progress, bar: progress.bar(what, images), clock: Clock::start(), seconds: OnceLock::new() }
+    }
+
+    /// The summary with what is known only here: the command, the time and the memory that it took.
+    fn signed(&self, mut summary: RunSummary) -> RunSummary {
+        let seconds = *self.seconds.get_or_init(|| self.clock.seconds());
+        self.progress.note(|| format!("{} images on {} in {seconds:.2} s", summary.images, summary.chip));
+        let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        summary.origin.command = super::command_line();
+        summary.simulator = Simulator {
+            seconds,
+            synaptic_ops_per_s: per_second(summary.layers.iter().map(|layer| layer.synaptic_ops).sum()),
+            flit_hops_per_s: per_second(summary.layers.iter().map(|layer| layer.flit_hops).sum()),
+            peak_memory_mib: peak_memory_mib(),
+        };
+        summary
+    }
+}
+
+impl Watch for Shown {
+    fn step<T>(&self, step: StepName, work: impl FnOnce() -> T) -> T {
+        Profiled.step(step, work)
+    }
+
+    fn part<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        let _wheel = (name == "float network").then(|| self.progress.wheel("float network"));
+        Profiled.part(name, work)
+    }
+
+    fn spiking(&self, spiking: &Spiking, image: &[u8], options: &Options) -> Result<Outcome, FunctionalError> {
+        Profiled.spiking(spiking, image, options)
+    }
+
+    fn image_done(&self) {
+        self.bar.inc(1);
+    }
+
+    fn images_done(&self) {
+        self.bar.finish_and_clear();
+        self.seconds.get_or_init(|| self.clock.seconds());
+    }
 }
 
 pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
@@ -145,8 +169,9 @@ pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
     if let Some(folder) = &args.save {
         time(StepName::Report, || report::write_sample(folder, &network, &images))?;
     }
-    let summary = simulate(&network, &graph, &images, &placed, args.time_steps, args.live, progress)?;
-    finish(&summary, &args.output)
+    let request = Request { time_steps: args.time_steps, live: args.live };
+    let shown = Shown::new(*progress, "run", images.len());
+    finish(&shown.signed(simulate::images(&network, &placed, &images, request, &shown)?), &args.output)
 }
 
 pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
@@ -159,173 +184,36 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
                 return Err(Failure::Input("a trace has its bits already; leave the --…-bits options out".to_string()));
             }
             let placed = place(&trace.skeleton, &trace.fingerprint, hardware, &args.place)?;
-            replay(&trace, &placed, args.count, progress)?
+            let count = args.count.map(|count| count as usize);
+            let shown = Shown::new(*progress, "replay", count.unwrap_or(trace.images.len()));
+            shown.signed(simulate::trace(&placed, &trace, count, &shown)?)
         }
         (None, Some(net), images) => {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
             let placed = place(&graph, &fingerprint(&graph), hardware, &args.place)?;
-            let Placed { hardware, program } = &placed;
+            let Placed { hardware, program, .. } = &placed;
             progress.note(|| {
                 let (stages, slices, routes) = (graph.stages.len(), program.slices.len(), program.routes.len());
                 format!("{}: {stages} stages; {slices} slices on {}, {routes} routes", graph.name, hardware.name)
             });
-            let time_steps = args.time_steps.unwrap_or(4);
+            let request = Request { time_steps: args.time_steps.unwrap_or(4), live: args.live };
             match (images, network.architecture.input.is_absent()) {
-                (None, true) => by_biases(&graph, &placed, time_steps, args.live)?,
+                (None, true) => {
+                    let shown = Shown::new(*progress, "run", 1);
+                    shown.signed(simulate::biases(&placed, request, &shown)?)
+                }
                 (None, false) => return Err(Failure::Input(format!("{} takes images; give --images", net.display()))),
                 (Some(images), _) => {
                     let images = ImageArgs { images: images.clone(), count: args.count }.load(&network)?;
-                    simulate(&network, &graph, &images, &placed, time_steps, args.live, progress)?
+                    let shown = Shown::new(*progress, "run", images.len());
+                    shown.signed(simulate::images(&network, &placed, &images, request, &shown)?)
                 }
             }
         }
         (None, None, _) => return Err(Failure::Input("give NET and --images, or --trace".to_string())),
     };
     finish(&summary, &args.output)
-}
-
-/// The functional run, the comparison and the engine for each image, then the account.
-fn simulate(
-    network: &Network,
-    graph: &Graph<i32>,
-    images: &Images,
-    placed: &Placed,
-    time_steps: u32,
-    live: bool,
-    progress: &Progress,
-) -> Result<RunSummary, Failure> {
-    let options = Options {
-        time_steps,
-        settle: Settle::ToSilence,
-        semantics: check::semantics(SemanticsName::Exact),
-        schedule: placed.schedule(),
-        record: true,
-    };
-    let live = live || placed.hardware.timing.core.updates == Updates::Potential;
-    let bar = progress.bar("run", images.len());
-    let clock = Clock::start();
-    let machine = placed.machine(graph)?;
-    let spiking = profile::laid_out(graph);
-    let runs: Result<Vec<ImageRun>, Failure> = (0..images.len())
-        .into_par_iter()
-        .map(|index| {
-            let run = image_run(&machine, &spiking, images.image(index), &options, live);
-            bar.inc(1);
-            run
-        })
-        .collect();
-    let (runs, seconds) = (runs?, clock.seconds());
-    bar.finish_and_clear();
-    let comparisons: Vec<Comparison> = runs.iter().filter_map(|run| run.comparison.clone()).collect();
-    let wheel = progress.wheel("float network");
-    let agreement = check::agreement(network, graph, images, &options, "exact", &comparisons)?;
-    drop(wheel);
-    progress.note(|| format!("{} images on {} in {seconds:.2} s", images.len(), placed.hardware.name));
-    let drive = if live { "live" } else { "replay" };
-    Ok(summarise(graph, placed, time_steps, drive, &runs, Some(agreement), seconds))
-}
-
-fn image_run(
-    machine: &Machine,
-    spiking: &Spiking,
-    image: &[u8],
-    options: &Options,
-    live: bool,
-) -> Result<ImageRun, Failure> {
-    let (outcome, comparison) = check::compared(spiking, image, options)?;
-    let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
-    let (activity, live_equal) = if live {
-        let outcome = time(StepName::Engine, || machine.live(image, options.time_steps, trace.steps))?;
-        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
-    } else {
-        (time(StepName::Engine, || machine.replay(&trace, options.time_steps))?.activity, None)
-    };
-    Ok(ImageRun { activity, widths: trace.widths, comparison: Some(comparison), live_equal })
-}
-
-/// A network that biases alone drive: `time_steps` steps of the functional run and of the engine.
-fn by_biases(graph: &Graph<i32>, placed: &Placed, time_steps: u32, live: bool) -> Result<RunSummary, Failure> {
-    let options = Options {
-        time_steps,
-        settle: Settle::Steps(0),
-        semantics: check::semantics(SemanticsName::Exact),
-        schedule: placed.schedule(),
-        record: true,
-    };
-    let clock = Clock::start();
-    let machine = placed.machine(graph)?;
-    let outcome = profile::spiking(&profile::laid_out(graph), &[], &options)?;
-    let trace = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
-    // What such a chip does depends on potentials, which no trace holds.
-    let live = live || placed.hardware.timing.core.updates == Updates::Potential;
-    let (activity, live_equal) = if live {
-        let outcome = time(StepName::Engine, || machine.live(&[], time_steps, time_steps))?;
-        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
-    } else {
-        (time(StepName::Engine, || machine.replay(&trace, time_steps))?.activity, None)
-    };
-    let run = ImageRun { activity, widths: trace.widths, comparison: None, live_equal };
-    let drive = if live { "live" } else { "replay" };
-    Ok(summarise(graph, placed, time_steps, drive, &[run], None, clock.seconds()))
-}
-
-/// A trace from a file on a chip.
-fn replay(trace: &Trace, placed: &Placed, count: Option<u32>, progress: &Progress) -> Result<RunSummary, Failure> {
-    if trace.schedule != placed.schedule() {
-        return Err(Failure::Input(format!(
-            "the trace was recorded with schedule {}, where {} integrates spikes by {}; record it again with --schedule {}",
-            trace.schedule.key(),
-            placed.hardware.name,
-            placed.schedule().key(),
-            placed.schedule().key().replace('_', "-"),
-        )));
-    }
-    let there = trace.images.len();
-    let count = count.map_or(there, |count| count as usize);
-    if count > there {
-        return Err(Failure::Input(format!("the trace has {there} images, not the {count} of -n; leave -n out")));
-    }
-    let bar = progress.bar("replay", count);
-    let clock = Clock::start();
-    let machine = placed.machine(&trace.skeleton)?;
-    let runs: Result<Vec<ImageRun>, Failure> = trace.images[..count]
-        .par_iter()
-        .map(|image| {
-            let activity = time(StepName::Engine, || machine.replay(image, trace.time_steps))?.activity;
-            bar.inc(1);
-            Ok(ImageRun { activity, widths: image.widths.clone(), comparison: None, live_equal: None })
-        })
-        .collect();
-    let (runs, seconds) = (runs?, clock.seconds());
-    bar.finish_and_clear();
-    Ok(summarise(&trace.skeleton, placed, trace.time_steps, "replay", &runs, None, seconds))
-}
-
-pub fn summarise(
-    graph: &Graph<i32>,
-    placed: &Placed,
-    time_steps: u32,
-    drive: &str,
-    runs: &[ImageRun],
-    agreement: Option<crate::summary::Agreement>,
-    seconds: f64,
-) -> RunSummary {
-    let activities: Vec<Activity> = runs.iter().map(|run| run.activity.clone()).collect();
-    let widths: Vec<&[Widths]> = runs.iter().map(|run| run.widths.as_slice()).collect();
-    let live_equal = runs.iter().map(|run| run.live_equal).reduce(|a, b| a.zip(b).map(|(a, b)| a && b)).flatten();
-    let Placed { hardware, program } = placed;
-    let run = Run { graph, program, hardware, time_steps, drive, live_equal, activities: &activities, widths: &widths };
-    let mut summary = time(StepName::Account, || account::summarise(&run, agreement, Simulator::default()));
-    let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-    summary.origin.command = super::command_line();
-    summary.simulator = Simulator {
-        seconds,
-        synaptic_ops_per_s: per_second(summary.layers.iter().map(|layer| layer.synaptic_ops).sum()),
-        flit_hops_per_s: per_second(summary.layers.iter().map(|layer| layer.flit_hops).sum()),
-        peak_memory_mib: peak_memory_mib(),
-    };
-    summary
 }
 
 /// Prints the summary, writes its files, and says whether the result is as it should be.

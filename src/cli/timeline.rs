@@ -1,14 +1,15 @@
 //! `timeline`: one image on a chip, cycle by cycle.
 
 use super::args::{ChipArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SourceArgs, time_steps};
-use super::run::{self, ImageRun};
-use super::{Failure, check, say};
+use super::run;
+use super::{Failure, say};
 use crate::convert;
 use crate::engine::Log;
-use crate::functional::{Options, Settle, Spiking};
+use crate::functional::{Options, Spiking};
 use crate::graph::Graph;
 use crate::load;
 use crate::report;
+use crate::simulate::{self, ImageRun, Unwatched};
 use crate::trace::ImageTrace;
 use crate::units::TileId;
 use clap::Args;
@@ -88,14 +89,14 @@ pub fn timeline(args: &TimelineArgs) -> Result<(), Failure> {
     let routers: Vec<TileId> = args.routers.iter().map(|(x, y)| TileId(y * mesh.columns + x)).collect();
     let source = source(args, crate::engine::schedule(hardware.timing.step.discipline))?;
     let placed = run::place(&source.graph, &source.fingerprint, hardware, &args.place)?;
-    let machine = placed.machine(&source.graph)?;
+    let machine = placed.machine()?;
     let whole = machine.replay(&source.image, source.time_steps)?.activity;
     let window = args.window.clone().unwrap_or(0..whole.cycles + 1);
     let mut log = Log::new(window, args.events as usize, &routers);
     machine.watched(&source.image, source.time_steps, &mut log)?;
     let events = log.into_events();
     let image = ImageRun { activity: whole, widths: source.image.widths.clone(), comparison: None, live_equal: None };
-    let summary = run::summarise(&source.graph, &placed, source.time_steps, "replay", &[image], None, 0.0);
+    let summary = simulate::summarise(&placed, source.time_steps, "replay", &[image], None, &Unwatched);
     report::make(&args.out)?;
     let file = args.out.join("timeline.json");
     report::write_timeline(&file, &summary, &placed.program, &events)?;
@@ -154,13 +155,7 @@ fn source(args: &TimelineArgs, schedule: crate::trace::Schedule) -> Result<Sourc
     if images.len() <= args.image as usize {
         return Err(missing(images.len()));
     }
-    let options = Options {
-        time_steps: args.time_steps,
-        settle: Settle::ToSilence,
-        semantics: check::semantics(super::args::SemanticsName::Exact),
-        schedule,
-        record: true,
-    };
+    let options = Options::exact(args.time_steps, schedule);
     let outcome = Spiking::new(&graph).run(images.image(args.image as usize), &options)?;
     let image = outcome.trace.ok_or_else(|| Failure::Input("the run was not recorded".to_string()))?;
     Ok(Source { fingerprint: convert::fingerprint(&graph), graph, time_steps: args.time_steps, image })

@@ -60,7 +60,7 @@ pub(super) fn finest(graph: &Graph<i32>, topology: &Topology) -> Vec<usize> {
     let of_stage = |id| {
         let demand = Demand::new(graph, id, topology.core.kernels);
         let blocks = demand.grid.channels / demand.head.unwrap_or(1);
-        blocks as usize * if demand.all_positions { 1 } else { demand.grid.positions() as usize }
+        blocks as usize * if demand.all_positions { 1 } else { demand.grid.positions() }
     };
     graph.ids().map(of_stage).collect()
 }

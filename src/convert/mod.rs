@@ -13,6 +13,17 @@ pub use fold::fold;
 pub use quantise::{Precision, quantise};
 pub use width::widths;
 
+use crate::graph::Graph;
+use crate::network::Network;
+
+/// The spiking graph of a trained network, in integers: [`fold`] and [`quantise`] one after the other.
+///
+/// # Errors
+/// If a layer has no place in a spiking graph, or a number none in its integers.
+pub fn graph(network: &Network, precision: &Precision) -> Result<Graph<i32>, ConvertError> {
+    quantise(&fold(network)?, precision)
+}
+
 /// Why a network cannot become a spiking graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {

@@ -43,6 +43,14 @@ pub struct Options {
     pub record: bool,
 }
 
+impl Options {
+    /// A recorded run until silence in the exact semantics: what a chip replays.
+    #[must_use]
+    pub fn exact(time_steps: u32, schedule: Schedule) -> Self {
+        Self { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true }
+    }
+}
+
 /// What a run of one image gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

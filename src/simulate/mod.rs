@@ -1,0 +1,179 @@
+//! Images on a chip: the steps below in their order, from the spikes to the summary.
+//!
+//! A trained network and a chip become [`Placed`]; [`images`] runs pictures on it, [`biases`] a network that nothing else
+//! drives, [`trace`] spikes that were recorded before.
+
+mod compare;
+mod error;
+mod placed;
+mod watch;
+
+pub use compare::{agreement, compared};
+pub use error::SimulateError;
+pub use placed::Placed;
+pub use watch::{Unwatched, Watch};
+
+use crate::account::{self, Comparison, Run};
+use crate::activity::Activity;
+use crate::engine::Machine;
+use crate::functional::{Options, Settle, Spiking};
+use crate::images::Images;
+use crate::network::Network;
+use crate::summary::{Agreement, RunSummary, Simulator, StepName};
+use crate::trace::{ImageTrace, Trace, Widths};
+use rayon::prelude::*;
+
+/// How images run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// T: steps in which the image and the biases are injected.
+    pub time_steps: u32,
+    /// Whether the chip holds the potentials and fires itself, instead of replaying the functional run. A chip whose cost
+    /// depends on potentials always does.
+    pub live: bool,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self { time_steps: 4, live: false }
+    }
+}
+
+/// What one image gave.
+#[derive(Debug, Clone)]
+pub struct ImageRun {
+    /// What happened on the chip.
+    pub activity: Activity,
+    /// How wide potentials became.
+    pub widths: Vec<Widths>,
+    /// The functional run against the integer network; absent for a trace.
+    pub comparison: Option<Comparison>,
+    /// Whether every spike of the chip was that of the functional run; absent in replay.
+    pub live_equal: Option<bool>,
+}
+
+/// Runs images, compares every value with the integer network, and prices what happened.
+///
+/// # Errors
+/// If an image does not fit the network, a run does not fall silent, or the chip comes to a standstill.
+pub fn images(
+    network: &Network,
+    placed: &Placed,
+    images: &Images,
+    request: Request,
+    watch: &impl Watch,
+) -> Result<RunSummary, SimulateError> {
+    let options = Options::exact(request.time_steps, placed.schedule());
+    let live = placed.is_live(request);
+    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let spiking = watch.part("layout", || Spiking::new(placed.graph));
+    let runs: Result<Vec<ImageRun>, SimulateError> = (0..images.len())
+        .into_par_iter()
+        .map(|index| {
+            let run = image(&machine, &spiking, images.image(index), &options, live, watch);
+            watch.image_done();
+            run
+        })
+        .collect();
+    let runs = runs?;
+    watch.images_done();
+    let comparisons: Vec<Comparison> = runs.iter().filter_map(|run| run.comparison.clone()).collect();
+    let agreement = agreement(network, placed.graph, images, &options, "exact", &comparisons, watch)?;
+    let drive = if live { "live" } else { "replay" };
+    Ok(summarise(placed, request.time_steps, drive, &runs, Some(agreement), watch))
+}
+
+fn image(
+    machine: &Machine,
+    spiking: &Spiking,
+    image: &[u8],
+    options: &Options,
+    live: bool,
+    watch: &impl Watch,
+) -> Result<ImageRun, SimulateError> {
+    let (outcome, comparison) = compared(spiking, image, options, watch)?;
+    let run =
+        on_chip(machine, image, outcome.trace.ok_or(SimulateError::Unrecorded)?, options.time_steps, live, watch)?;
+    Ok(ImageRun { comparison: Some(comparison), ..run })
+}
+
+/// The spikes of a functional run on the chip, which replays them, or finds them again by itself.
+fn on_chip(
+    machine: &Machine,
+    image: &[u8],
+    trace: ImageTrace,
+    time_steps: u32,
+    live: bool,
+    watch: &impl Watch,
+) -> Result<ImageRun, SimulateError> {
+    let (activity, live_equal) = if live {
+        let outcome = watch.step(StepName::Engine, || machine.live(image, time_steps, trace.steps))?;
+        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
+    } else {
+        (watch.step(StepName::Engine, || machine.replay(&trace, time_steps))?.activity, None)
+    };
+    Ok(ImageRun { activity, widths: trace.widths, comparison: None, live_equal })
+}
+
+/// Runs a network that biases alone drive, for T steps.
+///
+/// # Errors
+/// If the network takes images, or the chip comes to a standstill.
+pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<RunSummary, SimulateError> {
+    let options = Options { settle: Settle::Steps(0), ..Options::exact(request.time_steps, placed.schedule()) };
+    let live = placed.is_live(request);
+    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let spiking = watch.part("layout", || Spiking::new(placed.graph));
+    let outcome = watch.spiking(&spiking, &[], &options)?;
+    let run = on_chip(&machine, &[], outcome.trace.ok_or(SimulateError::Unrecorded)?, request.time_steps, live, watch)?;
+    let drive = if live { "live" } else { "replay" };
+    Ok(summarise(placed, request.time_steps, drive, &[run], None, watch))
+}
+
+/// Replays the first `count` images of a trace, or all.
+///
+/// # Errors
+/// If the trace is of another graph or another schedule, or holds fewer images, or the chip comes to a standstill.
+pub fn trace(
+    placed: &Placed,
+    trace: &Trace,
+    count: Option<usize>,
+    watch: &impl Watch,
+) -> Result<RunSummary, SimulateError> {
+    placed.takes(trace)?;
+    let there = trace.images.len();
+    let count = count.unwrap_or(there);
+    if count > there {
+        return Err(SimulateError::FewImages { there, count });
+    }
+    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let runs: Result<Vec<ImageRun>, SimulateError> = trace.images[..count]
+        .par_iter()
+        .map(|image| {
+            let run = on_chip(&machine, &[], image.clone(), trace.time_steps, false, watch);
+            watch.image_done();
+            run
+        })
+        .collect();
+    let runs = runs?;
+    watch.images_done();
+    Ok(summarise(placed, trace.time_steps, "replay", &runs, None, watch))
+}
+
+/// What the runs of images cost.
+#[must_use]
+pub fn summarise(
+    placed: &Placed,
+    time_steps: u32,
+    drive: &str,
+    runs: &[ImageRun],
+    agreement: Option<Agreement>,
+    watch: &impl Watch,
+) -> RunSummary {
+    let activities: Vec<Activity> = runs.iter().map(|run| run.activity.clone()).collect();
+    let widths: Vec<&[Widths]> = runs.iter().map(|run| run.widths.as_slice()).collect();
+    let live_equal = runs.iter().map(|run| run.live_equal).reduce(|a, b| a.zip(b).map(|(a, b)| a && b)).flatten();
+    let Placed { graph, hardware, program, .. } = placed;
+    let run = Run { graph, program, hardware, time_steps, drive, live_equal, activities: &activities, widths: &widths };
+    watch.step(StepName::Account, || account::summarise(&run, agreement, Simulator::default()))
+}
