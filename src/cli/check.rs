@@ -6,7 +6,7 @@ use super::profile::{self, ProfileArgs, Profiled, time};
 use super::{Failure, colour, say};
 use crate::functional::{self, Options, Semantics, Settle};
 use crate::report;
-use crate::simulate;
+use crate::simulate::{self, Networks, Watch};
 use crate::summary::StepName;
 use crate::trace::Schedule;
 use clap::Args;
@@ -61,11 +61,11 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
         SemanticsName::Exact => "exact",
         SemanticsName::Reference => "reference",
     };
-    let spiking = profile::laid_out(&graph);
+    let networks = Profiled.part("layout", || Networks::new(&graph));
     let bar = progress.bar("check", images.len());
     let comparisons = functional::each_image(&images, |_, image| {
         bar.inc(1);
-        Ok::<_, functional::FunctionalError>(simulate::compared(&spiking, image, &options, &Profiled)?.1)
+        Ok::<_, functional::FunctionalError>(simulate::compared(&networks, image, &options, &Profiled)?.1)
     })?;
     bar.finish_and_clear();
     let wheel = progress.wheel("float network");

@@ -5,7 +5,7 @@ use super::field::Replayed;
 use super::points::Setting;
 use crate::account;
 use crate::convert;
-use crate::functional::{self, FunctionalError, Options, Settle, Spiking};
+use crate::functional::{self, FunctionalError, Options, Settle, Spiking, Values};
 use crate::graph::Graph;
 use crate::images::Images;
 use crate::network::Network;
@@ -107,7 +107,7 @@ fn run(
     let spiking = Spiking::new(&graph);
     let runs = functional::each_image(images, |_, image| {
         let outcome = spiking.run(image, &options)?;
-        let class = account::first_largest(outcome.values.last().map_or(&[], Vec::as_slice));
+        let class = account::first_largest(&outcome.values.last().map(Values::to_vec).unwrap_or_default());
         Ok::<_, FunctionalError>((outcome.trace, class))
     })?;
     let right = runs.iter().zip(&images.labels).filter(|((_, class), label)| class == *label).count();

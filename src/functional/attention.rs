@@ -1,7 +1,7 @@
 //! Attention without a clock: scores, their softmax, and the context, each kept up to date spike by spike.
 
 use super::arithmetic::Arithmetic;
-use super::softmax::Normalise;
+use super::softmax::{Normalise, Vectors};
 use super::sums::{Emit, Sums, add_column, add_row};
 use crate::graph::SoftmaxRule;
 use crate::network::SoftmaxAxis;
@@ -188,19 +188,11 @@ pub(super) fn normalise_all<S: Arithmetic>(
     step: u32,
     scores: &mut [S],
 ) {
-    match axis {
-        SoftmaxAxis::Keys => scores.chunks_mut(keys.max(1)).for_each(|vector| softmax.normalise(vector, step)),
-        SoftmaxAxis::Queries => {
-            let mut vector = vec![];
-            for column in 0..columns {
-                vector.clear();
-                vector.extend(scores[column..].iter().step_by(columns));
-                softmax.normalise(&mut vector, step);
-                let targets = scores[column..].iter_mut().step_by(columns);
-                targets.zip(&vector).for_each(|(score, &probability)| *score = probability);
-            }
-        }
-    }
+    let vectors = match axis {
+        SoftmaxAxis::Keys => Vectors::Runs(keys),
+        SoftmaxAxis::Queries => Vectors::Columns(columns),
+    };
+    softmax.normalise(vectors, scores, step);
 }
 
 /// `O[i, h, d] = Σ_j P[i, h, j]·V[j, h, d]` for the queries `i` and the channels `(h, d)` of a region.

@@ -1,17 +1,31 @@
 //! How large a sum can become: which stages need wide potentials, and which graphs do not fit at all.
 //!
-//! A neuron's count stays within `0..=C`, with C no more than the steps in which it can fire; every other bound follows
-//! stage by stage. All of them hold in the middle of a step as well, since each input then stands at its old or its new value.
+//! A signed neuron's count stays within `0..=T`; every other bound follows stage by stage. All of them hold in the middle
+//! of a step as well, since each input then stands at its old or its new value.
 
-use crate::graph::{Graph, Projection, StageKind, Synapses};
+use super::attention::Attention;
+use crate::graph::{Graph, NeuronRule, Projection, StageKind, Synapses};
 use crate::units::StageId;
 
-/// What of the bounds of a graph depends on its weights alone.
+/// What of the bounds of a graph depends on its weights alone: for each stage its largest bias, by size, and of each
+/// projection and output channel the sums of its negative and of its positive weights.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    /// For each stage the size of its largest bias, and Σ |weight| of each output channel and projection.
-    potentials: Vec<(f64, Vec<Vec<f64>>)>,
+    potentials: Vec<(f64, Vec<Vec<Ends>>)>,
 }
+
+/// What bounds counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// T.
+    pub time_steps: u32,
+    /// Steps in which a neuron can fire.
+    pub fires: u32,
+    pub attention: Attention,
+}
+
+/// Lowest and highest value.
+type Ends = (f64, f64);
 
 impl Bounds {
     pub fn new(graph: &Graph<i32>) -> Self {
@@ -21,30 +35,50 @@ impl Bounds {
         }
     }
 
-    /// The largest size of each stage's potentials or sums when no neuron fires more than `fires` times.
-    pub fn sums(&self, graph: &Graph<i32>, fires: u32) -> Vec<f64> {
-        let mut sent: Vec<f64> = vec![];
+    /// The largest size of each stage's potentials or sums.
+    pub fn sums(&self, graph: &Graph<i32>, extent: Extent) -> Vec<f64> {
+        let mut sent: Vec<Ends> = vec![];
         let mut sums = vec![];
-        for (index, stage) in graph.stages.iter().enumerate() {
-            let potential = |synapses, of, fires| potential(synapses, &self.potentials[index], of, fires);
-            let of = |id: &StageId| sent.get(id.index()).copied().unwrap_or(0.0);
-            let fires = f64::from(fires);
+        let (fires, time_steps) = (f64::from(extent.fires), f64::from(extent.time_steps));
+        for (stage, (bias, projections)) in graph.stages.iter().zip(&self.potentials) {
+            let of = |id: &StageId| sent.get(id.index()).copied().unwrap_or((0.0, 0.0));
+            // single steps of both signs add up over all of them
+            let operand = |id: &StageId| match extent.attention {
+                Attention::Accumulated => size(of(id)),
+                Attention::PerStep => fires,
+            };
+            let potential = |synapses: &Synapses<i32>| {
+                let (low, high) = potential(synapses, projections, of);
+                (low - bias * fires, high + bias * fires)
+            };
             let (sum, sends) = match &stage.kind {
                 StageKind::Input(input) => same(fires * 2f64.powi(input.bits as i32 - 1)),
                 StageKind::Neurons(neurons) => {
                     let threshold = f64::from(neurons.threshold.iter().copied().max().unwrap_or(0));
-                    (potential(&neurons.synapses, of, fires) + threshold * (fires + 1.0), fires)
+                    let most = match neurons.rule {
+                        NeuronRule::Signed => time_steps,
+                        NeuronRule::Plain => fires,
+                    };
+                    let (low, high) = potential(&neurons.synapses);
+                    (size((low - threshold * (most + 1.0), high + threshold * 2.0)), (0.0, most))
                 }
-                StageKind::MaxPool { source, .. } => same(of(source)),
+                StageKind::MaxPool { source, .. } => (size(of(source)), of(source)),
                 StageKind::Scores { queries, keys, heads } => {
                     let width = graph.stage(*queries).grid.channels / heads.max(&1);
-                    same(of(queries) * of(keys) * f64::from(width))
+                    same(operand(queries) * operand(keys) * f64::from(width))
                 }
-                StageKind::Softmax { rule, .. } => same(2f64.powi(rule.probability_bits as i32)),
+                StageKind::Softmax { rule, .. } => {
+                    let one = 2f64.powi(rule.probability_bits as i32);
+                    (one, (0.0, one))
+                }
                 StageKind::Context { probabilities, values, .. } => {
-                    same(of(probabilities) * of(values) * graph.stage(*values).grid.positions() as f64)
+                    let most = size(of(probabilities)) * operand(values) * graph.stage(*values).grid.positions() as f64;
+                    match extent.attention {
+                        Attention::Accumulated => (most, (0.0, most)),
+                        Attention::PerStep => same(most),
+                    }
                 }
-                StageKind::Readout { synapses, .. } => (potential(synapses, of, fires), 0.0),
+                StageKind::Readout { synapses, .. } => (size(potential(synapses)), (0.0, 0.0)),
             };
             sums.push(sum);
             sent.push(sends);
@@ -53,40 +87,45 @@ impl Bounds {
     }
 }
 
-fn same(size: f64) -> (f64, f64) {
-    (size, size)
+fn size((low, high): Ends) -> f64 {
+    high.max(-low)
 }
 
-/// The size of the largest bias, and Σ |weight| of each output channel, projection by projection.
-fn weights(synapses: &Synapses<i32>) -> (f64, Vec<Vec<f64>>) {
-    let absolute = |projection: &Projection<i32>| {
+fn same(size: f64) -> (f64, Ends) {
+    (size, (-size, size))
+}
+
+fn weights(synapses: &Synapses<i32>) -> (f64, Vec<Vec<Ends>>) {
+    let ends = |projection: &Projection<i32>| {
         let kernel = &projection.kernel;
-        let mut sizes = vec![0u64; kernel.out_channels as usize];
+        let mut ends = vec![(0i64, 0i64); kernel.out_channels as usize];
         for (tap, channel) in (0..kernel.window.area()).flat_map(|tap| (0..kernel.in_channels).map(move |c| (tap, c))) {
-            let sizes = &mut sizes[kernel.reached(channel).start as usize..];
-            let row = sizes.iter_mut().zip(kernel.row(tap, channel));
-            row.for_each(|(size, weight)| *size += u64::from(weight.unsigned_abs()));
+            let ends = &mut ends[kernel.reached(channel).start as usize..];
+            for ((low, high), &weight) in ends.iter_mut().zip(kernel.row(tap, channel)) {
+                *low += i64::from(weight.min(0));
+                *high += i64::from(weight.max(0));
+            }
         }
-        sizes.into_iter().map(|size| size as f64).collect()
+        ends.into_iter().map(|(low, high)| (low as f64, high as f64)).collect()
     };
     let bias = synapses.bias.iter().map(|bias| bias.unsigned_abs()).max().unwrap_or(0);
-    (f64::from(bias), synapses.projections.iter().map(absolute).collect())
+    (f64::from(bias), synapses.projections.iter().map(ends).collect())
 }
 
-/// Σ |weight · gain| · largest input, over the output channel that gets most, and the largest bias.
-fn potential(
-    synapses: &Synapses<i32>,
-    (bias, absolute): &(f64, Vec<Vec<f64>>),
-    sent: impl Fn(&StageId) -> f64,
-    steps: f64,
-) -> f64 {
-    let mut sizes = vec![];
-    for (projection, absolute) in synapses.projections.iter().zip(absolute) {
+/// The ends of `Σ weight · gain · input` over all output channels.
+fn potential(synapses: &Synapses<i32>, projections: &[Vec<Ends>], sent: impl Fn(&StageId) -> Ends) -> Ends {
+    let mut sums: Vec<Ends> = vec![];
+    for (projection, ends) in synapses.projections.iter().zip(projections) {
         let windows = projection.kernel.pool.map_or(1.0, |pool| f64::from(pool.area()));
-        let gains = projection.sources.iter().map(|source| f64::from(source.gain.unsigned_abs()) * sent(&source.stage));
-        let input = gains.sum::<f64>() * windows;
-        sizes.resize(absolute.len().max(sizes.len()), 0.0);
-        sizes.iter_mut().zip(absolute).for_each(|(size, weights)| *size += weights * input);
+        let input = projection.sources.iter().fold((0.0, 0.0), |(low, high), source| {
+            let (gain, (least, most)) = (f64::from(source.gain) * windows, sent(&source.stage));
+            (low + (gain * least).min(gain * most), high + (gain * least).max(gain * most))
+        });
+        sums.resize(ends.len().max(sums.len()), (0.0, 0.0));
+        for ((low, high), (negative, positive)) in sums.iter_mut().zip(ends) {
+            *low += positive * input.0 + negative * input.1;
+            *high += positive * input.1 + negative * input.0;
+        }
     }
-    sizes.into_iter().fold(0.0, f64::max) + bias * steps
+    sums.into_iter().fold((0.0, 0.0), |(low, high), (l, h)| (f64::min(low, l), f64::max(high, h)))
 }

@@ -160,12 +160,12 @@ fn context(probabilities: Operand, values: Operand, heads: usize) -> Vec<i64> {
 }
 
 /// All `(y, x)` of a grid, in order.
-fn places(grid: Grid) -> impl Iterator<Item = (u32, u32)> {
+pub(super) fn places(grid: Grid) -> impl Iterator<Item = (u32, u32)> {
     (0..grid.height).flat_map(move |y| (0..grid.width).map(move |x| (y, x)))
 }
 
 /// Input positions under the window at output `(y, x)`, each with its tap.
-fn under(window: Window, (y, x): (u32, u32), source: Grid) -> impl Iterator<Item = (usize, u32)> {
+pub(super) fn under(window: Window, (y, x): (u32, u32), source: Grid) -> impl Iterator<Item = (usize, u32)> {
     let along = move |at: u32, tap: u32, length: u32| {
         (at * window.stride + tap).checked_sub(window.padding).filter(|&input| input < length)
     };

@@ -3,7 +3,7 @@
 use super::Semantics;
 use super::arithmetic::{Arithmetic, Sum};
 use super::attention::{Context, Scores, Softmax};
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Extent};
 use super::max_pool::MaxPool;
 use super::population::Population;
 use super::sums::Emit;
@@ -58,7 +58,8 @@ impl<'g> SliceState<'g> {
     ) -> Vec<Self> {
         // A neuron gets no input later than one step for each stage before it after the last drive.
         let fires = time_steps.saturating_add(graph.stages.len() as u32);
-        let sums = Bounds::new(graph).sums(graph, fires);
+        let extent = Extent { time_steps, fires, attention: Semantics::EXACT.attention };
+        let sums = Bounds::new(graph).sums(graph, extent);
         let state = |(stage, region): (StageId, Region)| {
             let narrow = i32::narrow(sums[stage.index()]);
             let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };

@@ -1,13 +1,23 @@
 //! Softmax: in fixed point as a chip does it, and in floats as published code does it.
 
 use crate::graph::SoftmaxRule;
+use multiversion::multiversion;
 
-/// Turns a vector of scores into probabilities.
+/// Turns scores into probabilities.
 pub trait Normalise<S>: std::fmt::Debug + Send + Sync {
     /// A softmax by this rule in a run of `time_steps` drive steps.
     fn new(rule: &SoftmaxRule, time_steps: u32) -> Self;
-    /// Replaces the scores of one vector, as they stand in step `step` (from 1), by their probabilities.
-    fn normalise(&self, vector: &mut [S], step: u32);
+    /// Replaces scores, as they stand in step `step` (from 1), by their probabilities, vector by vector.
+    fn normalise(&self, vectors: Vectors, scores: &mut [S], step: u32);
+}
+
+/// Where the vectors of a matrix of scores are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vectors {
+    /// One after the other, so many values each.
+    Runs(usize),
+    /// In the columns of rows of so many values.
+    Columns(usize),
 }
 
 /// Fractional bits of an exponent before its table address is cut off.
@@ -16,6 +26,8 @@ const EXPONENT_BITS: u32 = 24;
 const POWER_BITS: u32 = 24;
 /// Fractional bits of the reciprocal beyond those that the result has.
 const GUARD_BITS: u32 = 16;
+/// Most powers that are computed ahead.
+const LONGEST_TABLE: u64 = 1 << 12;
 
 /// `2^(x − max)` by shift and table, one integer division for each vector, rounded.
 #[derive(Debug, Clone)]
@@ -40,26 +52,72 @@ impl Normalise<i32> for FixedSoftmax {
         }
     }
 
-    fn normalise(&self, vector: &mut [i32], step: u32) {
-        let Some(&largest) = vector.iter().max() else { return };
+    fn normalise(&self, vectors: Vectors, scores: &mut [i32], step: u32) {
         let factor = self.factors[(step.max(1) as usize).min(self.factors.len()) - 1];
-        let power = |score: i32| self.power((i64::from(largest) - i64::from(score)) as u64, factor);
-        let sum: u64 = vector.iter().map(|&score| power(score)).sum();
-        let reciprocal = (1u64 << (POWER_BITS + GUARD_BITS + self.probability_bits)) / sum;
-        let half = 1u64 << (POWER_BITS + GUARD_BITS - 1);
-        for score in vector.iter_mut() {
-            *score = ((power(*score) * reciprocal + half) >> (POWER_BITS + GUARD_BITS)) as i32;
+        let ends = scores.iter().fold((i32::MAX, i32::MIN), |(low, high), &score| (low.min(score), high.max(score)));
+        let farthest = (i64::from(ends.1) - i64::from(ends.0)).max(0) as u64;
+        // scores are small whole numbers, so that the same distances come again and again
+        let known = if farthest < LONGEST_TABLE.min(scores.len() as u64) { farthest + 1 } else { 0 };
+        let table: Vec<u32> = (0..known).map(|distance| self.power(distance, factor) as u32).collect();
+        let power = |largest: i32, score: i32| {
+            let distance = largest.abs_diff(score);
+            table.get(distance as usize).copied().unwrap_or_else(|| self.power(distance.into(), factor) as u32)
+        };
+        match vectors {
+            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, power)),
+            Vectors::Columns(columns) => self.columns(columns.max(1), scores, power),
         }
     }
 }
 
 impl FixedSoftmax {
+    /// Normalises one vector.
+    fn run(&self, vector: &mut [i32], power: impl Fn(i32, i32) -> u32) {
+        let largest = vector.iter().copied().max().unwrap_or_default();
+        let powers: Vec<u32> = vector.iter().map(|&score| power(largest, score)).collect();
+        let reciprocal = self.reciprocal(powers.iter().map(|&power| u64::from(power)).sum());
+        shares(&powers, &vec![reciprocal; powers.len()], vector);
+    }
+
+    /// Normalises every column of a matrix.
+    fn columns(&self, columns: usize, scores: &mut [i32], power: impl Fn(i32, i32) -> u32) {
+        let mut largest = scores[..columns.min(scores.len())].to_vec();
+        for row in scores.chunks(columns) {
+            largest.iter_mut().zip(row).for_each(|(largest, &score)| *largest = score.max(*largest));
+        }
+        let mut sums = vec![0u64; columns];
+        let mut powers: Vec<u32> = Vec::with_capacity(scores.len());
+        for row in scores.chunks(columns) {
+            powers.extend(largest.iter().zip(row).map(|(&largest, &score)| power(largest, score)));
+            let row = &powers[powers.len() - row.len()..];
+            sums.iter_mut().zip(row).for_each(|(sum, &power)| *sum += u64::from(power));
+        }
+        let reciprocals: Vec<u64> = sums.into_iter().map(|sum| self.reciprocal(sum)).collect();
+        for (powers, row) in powers.chunks(columns).zip(scores.chunks_mut(columns)) {
+            shares(powers, &reciprocals, row);
+        }
+    }
+
+    /// What a power is multiplied with for its share of a sum, with [`GUARD_BITS`] more than the probability's.
+    fn reciprocal(&self, sum: u64) -> u64 {
+        (1u64 << (POWER_BITS + GUARD_BITS + self.probability_bits)).checked_div(sum).unwrap_or_default()
+    }
+
     /// `2^(−distance · factor)` with [`POWER_BITS`] fractional bits.
     fn power(&self, distance: u64, factor: u64) -> u64 {
         let cut = EXPONENT_BITS - self.table_bits;
         let exponent = distance.saturating_mul(factor).saturating_add((1 << cut) >> 1) >> cut;
         let entry = self.powers[(exponent & ((1 << self.table_bits) - 1)) as usize];
         entry.checked_shr((exponent >> self.table_bits).min(64) as u32).unwrap_or(0)
+    }
+}
+
+/// Probabilities from powers and the reciprocals of their sums, rounded.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn shares(powers: &[u32], reciprocals: &[u64], probabilities: &mut [i32]) {
+    let half = 1u64 << (POWER_BITS + GUARD_BITS - 1);
+    for ((probability, &power), reciprocal) in probabilities.iter_mut().zip(powers).zip(reciprocals) {
+        *probability = ((u64::from(power) * reciprocal + half) >> (POWER_BITS + GUARD_BITS)) as i32;
     }
 }
 
@@ -109,7 +167,7 @@ mod tests {
             let rule = rule(scale, bits);
             let mut whole: Vec<i32> = (0..64).map(|i| (i * 37) % 41 - 11).collect();
             let mut real: Vec<f32> = whole.iter().map(|&score| score as f32).collect();
-            FixedSoftmax::new(&rule, time_steps).normalise(&mut whole, 3);
+            FixedSoftmax::new(&rule, time_steps).normalise(Vectors::Runs(64), &mut whole, 3);
             let time = time_steps.min(3) as f32;
             softmax(&mut real, rule.scale as f32 / (time * time));
             let unit = f32::from(2u8).powi(bits as i32);
@@ -124,15 +182,30 @@ mod tests {
     #[test]
     fn equal_scores_share_evenly() {
         let mut vector = vec![7; 64];
-        FixedSoftmax::new(&rule(0.5, 12), 4).normalise(&mut vector, 9);
+        FixedSoftmax::new(&rule(0.5, 12), 4).normalise(Vectors::Columns(1), &mut vector, 9);
         assert_eq!(vector, vec![64; 64]);
     }
 
     #[test]
     fn far_scores_vanish_without_overflow() {
         let mut vector = vec![i32::MAX, i32::MIN, 0];
-        FixedSoftmax::new(&rule(1e9, 16), 1).normalise(&mut vector, 1);
+        FixedSoftmax::new(&rule(1e9, 16), 1).normalise(Vectors::Runs(3), &mut vector, 1);
         assert_eq!(vector, vec![1 << 16, 0, 0]);
+    }
+
+    #[test]
+    fn columns_are_normalised_like_runs_with_and_without_a_table() {
+        for (rows, columns, spread) in [(64, 7, 400), (5, 3, 100_000), (1, 1, 1)] {
+            let scores: Vec<i32> = (0..rows * columns).map(|n| ((n * 7919) % spread) as i32 - 50).collect();
+            let softmax = FixedSoftmax::new(&rule(0.01, 12), 4);
+            let mut matrix = scores.clone();
+            softmax.normalise(Vectors::Columns(columns), &mut matrix, 2);
+            for column in 0..columns {
+                let mut vector: Vec<i32> = scores[column..].iter().step_by(columns).copied().collect();
+                softmax.normalise(Vectors::Runs(rows), &mut vector, 2);
+                assert!(vector.iter().eq(matrix[column..].iter().step_by(columns)), "{rows} × {columns}: {column}");
+            }
+        }
     }
 
     #[test]

@@ -2,30 +2,43 @@
 
 use super::Watch;
 use crate::account::{self, Comparison};
-use crate::functional::{self, FunctionalError, Options, Outcome, Spiking};
+use crate::functional::{self, FunctionalError, IntegerAnn, Options, Outcome, Spiking, Values};
 use crate::graph::Graph;
 use crate::images::Images;
 use crate::network::Network;
 use crate::summary::{Agreement, StepName};
+
+/// A spiking graph and its integer network, both laid out once for all images.
+#[derive(Debug)]
+pub struct Networks<'g> {
+    /// With time.
+    pub spiking: Spiking<'g>,
+    /// Without.
+    pub integer: IntegerAnn<'g>,
+}
+
+impl<'g> Networks<'g> {
+    /// Those of this graph.
+    #[must_use]
+    pub fn new(graph: &'g Graph<i32>) -> Self {
+        Self { spiking: Spiking::new(graph), integer: IntegerAnn::new(graph) }
+    }
+}
 
 /// A spiking run of one image, and how it compares with the integer network.
 ///
 /// # Errors
 /// If the image does not fit the network, or the run does not fall silent.
 pub fn compared(
-    spiking: &Spiking,
+    networks: &Networks,
     image: &[u8],
     options: &Options,
     watch: &impl Watch,
 ) -> Result<(Outcome, Comparison), FunctionalError> {
-    let outcome = watch.spiking(spiking, image, options)?;
-    let whole = || functional::quantised_ann(spiking.graph(), image, options.time_steps);
-    let quantised = watch.part("integer network", whole)?;
-    let equal = outcome
-        .values
-        .iter()
-        .zip(&quantised)
-        .map(|(own, other)| own.iter().zip(other).filter(|(own, other)| own == other).count() as u64);
+    let outcome = watch.spiking(&networks.spiking, image, options)?;
+    let quantised = watch.part("integer network", || networks.integer.run(image, options.time_steps))?;
+    let equal = outcome.values.iter().zip(&quantised).map(|(own, other)| own.equal(other) as u64);
+    let class = |values: &[Values]| account::first_largest(&values.last().map(Values::to_vec).unwrap_or_default());
     let comparison = Comparison {
         values: quantised.iter().map(|values| values.len() as u64).collect(),
         equal: equal.collect(),
@@ -34,8 +47,8 @@ pub fn compared(
         synaptic_ops: outcome.synaptic_ops.clone(),
         last_step: outcome.last_step.clone(),
         silent_step: outcome.steps,
-        spiking_class: account::first_largest(outcome.values.last().map_or(&[], Vec::as_slice)),
-        quantised_class: account::first_largest(quantised.last().map_or(&[], Vec::as_slice)),
+        spiking_class: class(&outcome.values),
+        quantised_class: class(&quantised),
     };
     Ok((outcome, comparison))
 }

@@ -8,7 +8,7 @@ mod error;
 mod placed;
 mod watch;
 
-pub use compare::{agreement, compared};
+pub use compare::{Networks, agreement, compared};
 pub use error::SimulateError;
 pub use placed::Placed;
 pub use watch::{Unwatched, Watch};
@@ -66,11 +66,11 @@ pub fn images(
     let options = Options::exact(request.time_steps, placed.schedule());
     let live = placed.is_live(request);
     let machine = watch.step(StepName::Engine, || placed.machine())?;
-    let spiking = watch.part("layout", || Spiking::new(placed.graph));
+    let networks = watch.part("layout", || Networks::new(placed.graph));
     let runs: Result<Vec<ImageRun>, SimulateError> = (0..images.len())
         .into_par_iter()
         .map(|index| {
-            let run = image(&machine, &spiking, images.image(index), &options, live, watch);
+            let run = image(&machine, &networks, images.image(index), &options, live, watch);
             watch.image_done();
             run
         })
@@ -85,13 +85,13 @@ pub fn images(
 
 fn image(
     machine: &Machine,
-    spiking: &Spiking,
+    networks: &Networks,
     image: &[u8],
     options: &Options,
     live: bool,
     watch: &impl Watch,
 ) -> Result<ImageRun, SimulateError> {
-    let (outcome, comparison) = compared(spiking, image, options, watch)?;
+    let (outcome, comparison) = compared(networks, image, options, watch)?;
     let run =
         on_chip(machine, image, outcome.trace.ok_or(SimulateError::Unrecorded)?, options.time_steps, live, watch)?;
     Ok(ImageRun { comparison: Some(comparison), ..run })

@@ -5,7 +5,9 @@ use crate::small_graphs::{self, Dice, Plan, plan};
 use proptest::prelude::*;
 use spikemesh::convert::{self, Precision};
 use spikemesh::functional::slice::SliceState;
-use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking, each_image, input, quantised_ann};
+use spikemesh::functional::{
+    IntegerAnn, Options, Outcome, Semantics, Settle, Spiking, each_image, input, quantised_ann,
+};
 use spikemesh::graph::{Graph, NeuronRule, StageKind};
 use spikemesh::images::Images;
 use spikemesh::load;
@@ -169,6 +171,16 @@ proptest! {
     }
 
     #[test]
+    fn products_give_the_integer_network(plan in plan(), time_steps in prop_oneof![1u32..=16, 120u32..=130]) {
+        let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
+        let products = IntegerAnn::new(&graph).run(&image, time_steps).unwrap();
+        let wanted = quantised_ann(&graph, &image, time_steps).unwrap();
+        for (stage, (found, wanted)) in graph.stages.iter().zip(products.iter().zip(&wanted)) {
+            prop_assert_eq!(found, wanted, "stage {}", stage.name);
+        }
+    }
+
+    #[test]
     fn any_order_of_arrival_ends_in_the_same_values(plan in plan(), time_steps in 1u32..=8, order in any::<u64>()) {
         let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
         let mut dice = Dice(order);
@@ -243,6 +255,7 @@ fn a_real_network_is_exact_stage_by_stage() {
             for index in 0..images.len() {
                 let outcome = run(&graph, images.image(index), time_steps, schedule);
                 let wanted = quantised_ann(&graph, images.image(index), time_steps).unwrap();
+                assert!(IntegerAnn::new(&graph).run(images.image(index), time_steps).unwrap() == wanted);
                 for (stage, (found, wanted)) in graph.stages.iter().zip(outcome.values.iter().zip(&wanted)) {
                     assert!(found == wanted, "stage {} differs at T = {time_steps}", stage.name);
                 }

@@ -277,7 +277,7 @@ fn membranes_are_those_that_fired() {
         let probes = probe(&case.graph, trace, Schedule::SameStep, 4, StageId::at(stage), &chosen);
         assert_eq!(probes.len(), chosen.len());
         for probe in &probes {
-            let held = case.outcome.values[stage][probe.neuron as usize];
+            let held = case.outcome.values[stage].to_vec()[probe.neuron as usize];
             let mut count = 0;
             for (&before, &spike) in probe.before.iter().zip(&probe.spikes) {
                 let Some(threshold) = probe.threshold.map(i64::from) else { continue };

@@ -3,7 +3,9 @@
 
 use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
+use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
+use crate::functional::lanes::{HeadProduct, Level, Packed};
 use crate::functional::softmax::{FixedSoftmax, Normalise};
 use crate::graph::SoftmaxRule;
 use crate::units::Grid;
@@ -16,11 +18,13 @@ pub(super) struct Graded<'a> {
     pub options: &'a Options,
     /// The last step in which anything arrives, or 0.
     pub last_input: u32,
+    pub level: Level,
 }
 
 impl Graded<'_> {
     /// Runs a stage whose `step(sent, values)` updates its values by what was sent in step `sent`, and says whether they may
     /// have changed.
+    #[inline(always)]
     fn run(
         &self,
         mut update: impl FnMut(u32, u32, &mut [i32]) -> bool,
@@ -41,7 +45,7 @@ impl Graded<'_> {
             if changed {
                 changes.resize(neurons * (step as usize - 1), 0);
                 changes.extend(now.iter().zip(&sent).map(|(now, sent)| now.wrapping_sub(*sent)));
-                fired = changes[neurons * (step as usize - 1)..].iter().any(|&change| change != 0);
+                fired = changes[neurons * (step as usize - 1)..].iter().fold(0, |any, change| any | change) != 0;
             }
             match semantics.attention {
                 Attention::Accumulated if changed => sent.copy_from_slice(&now),
@@ -63,12 +67,13 @@ impl Graded<'_> {
                 break;
             }
         }
-        ran.values = now.into_iter().map(i64::from).collect();
+        ran.values = Values::Narrow(now);
         ran.train = Train::graded(self.grid, changes);
         Ok(ran)
     }
 
     /// Counts of an operand so far, or of one step by itself; gives whether anything arrived.
+    #[inline(always)]
     fn receive(&self, train: &Train, sent: u32, counts: &mut [i32]) -> bool {
         match self.options.semantics.attention {
             Attention::Accumulated => {}
@@ -84,54 +89,37 @@ impl Graded<'_> {
             Settle::Steps(settle) => {
                 let steps = self.options.time_steps + settle - self.options.schedule.delay();
                 let positions = train.grid.whole().positions;
-                positions.map(|p| (1..=steps).map(|step| train.senders(p, step)).sum::<u64>()).sum()
+                positions.map(|p| (1..=steps).map(|step| train.senders(p, step) as u64).sum::<u64>()).sum()
             }
         }
     }
 }
 
 /// Runs `S[i, h, j] = Σ_d Q[i, h, d]·K[j, h, d]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn scores(stage: &Graded, [queries, keys]: [&Train; 2], heads: usize) -> Result<Ran, FunctionalError> {
     let [mut query_counts, mut key_counts] = [queries, keys].map(|train| vec![0; train.grid.neurons()]);
     let (columns, rows) = (keys.grid.positions(), queries.grid.positions());
     let operations = stage.arrivals(queries) * columns as u64 + stage.arrivals(keys) * rows as u64;
-    let mut transposed = vec![0; key_counts.len()];
+    let channels = queries.grid.channels as usize;
+    let width = channels / heads;
+    let mut product = HeadProduct::new(heads, (rows, width, columns));
     let update = |_, sent, now: &mut [i32]| {
         let arrived = [stage.receive(queries, sent, &mut query_counts), stage.receive(keys, sent, &mut key_counts)];
         let changed = arrived.contains(&true);
         if changed {
-            transpose(&key_counts, columns, &mut transposed);
-            query_key(&query_counts, &transposed, (rows, columns, heads), now);
+            let keys = |head: usize, packed: &mut Packed| {
+                packed.fill_columns(columns, |key| &key_counts[key * channels + head * width..][..width]);
+            };
+            product.multiply(stage.level, &query_counts, keys, now);
         }
         changed
     };
     stage.run(update, operations)
 }
 
-fn transpose(rows: &[i32], height: usize, columns: &mut [i32]) {
-    let width = rows.len() / height;
-    for (at, row) in rows.chunks_exact(width).enumerate() {
-        columns[at..].iter_mut().step_by(height).zip(row).for_each(|(to, &from)| *to = from);
-    }
-}
-
-/// `keys[channel][key]`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn query_key(queries: &[i32], keys: &[i32], (rows, columns, heads): (usize, usize, usize), scores: &mut [i32]) {
-    let channels = queries.len() / rows;
-    for (query, scores) in queries.chunks_exact(channels).zip(scores.chunks_exact_mut(heads * columns)) {
-        let heads = query.chunks_exact(channels / heads).zip(keys.chunks_exact(channels / heads * columns));
-        for ((query, keys), scores) in heads.zip(scores.chunks_exact_mut(columns)) {
-            scores.fill(0);
-            for (&count, keys) in query.iter().zip(keys.chunks_exact(columns)).filter(|(count, _)| **count != 0) {
-                let pairs = scores.iter_mut().zip(keys);
-                pairs.for_each(|(score, &key)| *score = score.wrapping_add(count.wrapping_mul(key)));
-            }
-        }
-    }
-}
-
 /// Runs the softmax of scores.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn softmax(stage: &Graded, scores: &Train, rule: SoftmaxRule) -> Result<Ran, FunctionalError> {
     let Options { time_steps, semantics, .. } = *stage.options;
     let softmax = FixedSoftmax::new(&rule, time_steps);
@@ -154,6 +142,7 @@ pub(super) fn softmax(stage: &Graded, scores: &Train, rule: SoftmaxRule) -> Resu
 }
 
 /// Runs `O[i, h, d] = Σ_j P[i, h, j]·V[j, h, d]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn context(
     stage: &Graded,
     [probabilities, values]: [&Train; 2],
@@ -162,28 +151,19 @@ pub(super) fn context(
     let [mut shares, mut counts] = [probabilities, values].map(|train| vec![0; train.grid.neurons()]);
     let (rows, channels) = (stage.grid.positions(), stage.grid.channels as usize);
     let operations = stage.arrivals(probabilities) * (channels / heads) as u64 + stage.arrivals(values) * rows as u64;
+    let width = channels / heads;
+    let keys = values.grid.positions();
+    let mut product = HeadProduct::new(heads, (rows, keys, width));
     let update = |_, sent, now: &mut [i32]| {
         let arrived = [stage.receive(probabilities, sent, &mut shares), stage.receive(values, sent, &mut counts)];
         let changed = arrived.contains(&true);
         if changed {
-            mix(&shares, &counts, (rows, channels, heads), now);
+            let values = |head: usize, packed: &mut Packed| {
+                packed.fill_rows(keys, |key| &counts[key * channels + head * width..][..width]);
+            };
+            product.multiply(stage.level, &shares, values, now);
         }
         changed
     };
     stage.run(update, operations)
-}
-
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn mix(shares: &[i32], values: &[i32], (rows, channels, heads): (usize, usize, usize), context: &mut [i32]) {
-    let (columns, keys) = (shares.len() / rows, values.len() / channels);
-    for (shares, context) in shares.chunks_exact(columns).zip(context.chunks_exact_mut(channels)) {
-        let width = channels / heads;
-        for (head, (shares, sums)) in shares.chunks_exact(keys).zip(context.chunks_exact_mut(width)).enumerate() {
-            sums.fill(0);
-            for (&share, values) in shares.iter().zip(values.chunks_exact(channels)).filter(|(share, _)| **share != 0) {
-                let pairs = sums.iter_mut().zip(&values[head * width..(head + 1) * width]);
-                pairs.for_each(|(sum, &value)| *sum = sum.wrapping_add(share.wrapping_mul(value)));
-            }
-        }
-    }
 }

@@ -1,7 +1,9 @@
 //! Max-pools through all their steps, one window after the other.
 
-use super::train::{Spikes, Train};
+use super::train::{Firing, Train};
 use super::{FunctionalError, Options, Ran, Settle};
+use crate::functional::Values;
+use crate::functional::lanes::Level;
 use crate::graph::Taps;
 use crate::units::{Grid, Window};
 use multiversion::multiversion;
@@ -32,68 +34,105 @@ pub(super) fn run(
     windows: &Windows,
     source: &Train,
     options: &Options,
-    last_input: u32,
+    (last_input, level): (u32, Level),
 ) -> Result<Ran, FunctionalError> {
     let steps = match options.settle {
         Settle::Steps(settle) => options.time_steps + settle,
         Settle::ToSilence => options.time_steps.max(last_input),
     };
     let delay = options.schedule.delay();
-    let counts = counts(source, steps, delay);
     let mut ran = Ran::new(grid, last_input);
     for (position, over) in (0..).zip(&windows.over) {
         let sends = (1..=steps.saturating_sub(delay)).map(|step| source.senders(position, step));
-        ran.operations += over * sends.sum::<u64>();
+        ran.operations += over * sends.sum::<usize>() as u64;
     }
-    let mut spikes = Spikes::new(grid.positions());
-    let channels = grid.channels as usize;
-    let (mut now, mut before, mut signs) = (vec![0; channels], vec![0; channels], vec![0i8; channels]);
-    for covered in &windows.covered {
-        spikes.position();
-        before.fill(0);
-        for step in 1..=steps {
-            let counts = &counts[(step as usize - 1) * source.grid.neurons()..][..source.grid.neurons()];
-            largest(counts, covered, &mut now);
-            let changes = now.iter().zip(&before).map(|(now, before)| now - before);
-            for (sign, change) in signs.iter_mut().zip(changes) {
-                *sign = i8::try_from(change)
-                    .ok()
-                    .filter(|change| (-1..=1).contains(change))
-                    .ok_or_else(|| FunctionalError::Jump { stage: name.to_string(), change })?;
-            }
-            spikes.fire(step, &signs);
-            std::mem::swap(&mut now, &mut before);
-            if options.record {
-                ran.widths.count(step, &before);
-            }
-        }
-        if options.record {
-            ran.widths.rest(steps, &before);
-        }
-        ran.values.extend(before.iter().map(|&maximum| i64::from(maximum)));
+    ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
+    let arrivals = (source, steps, delay);
+    let mut spikes = Firing::new(level, grid);
+    // counts of single spikes are no larger than the steps
+    if source.singles().is_some() && steps <= i8::MAX as u32 {
+        let maxima = maxima::<i8>(windows, arrivals, grid.channels as usize, |count, sign| *count += sign as i8);
+        changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
+    } else {
+        let maxima = maxima::<i32>(windows, arrivals, grid.channels as usize, |count, number| *count += number);
+        changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
     }
     ran.train = Train::spikes(grid, spikes);
     Ok(ran)
 }
 
-/// Counts of all inputs after each step.
-fn counts(source: &Train, steps: u32, delay: u32) -> Vec<i32> {
-    let neurons = source.grid.neurons();
-    let mut counts = vec![0; neurons * steps as usize];
-    for step in 1..=steps {
-        let (before, now) = counts.split_at_mut((step as usize - 1) * neurons);
-        let now = &mut now[..neurons];
-        if step > 1 {
-            now.copy_from_slice(&before[before.len() - neurons..]);
+/// The maximum of each window after each step, `[step][window][channel]`.
+fn maxima<N: Copy + Default + Ord>(
+    windows: &Windows,
+    (source, steps, delay): (&Train, u32, u32),
+    channels: usize,
+    mut add: impl FnMut(&mut N, i32),
+) -> Vec<N> {
+    let mut counts = vec![N::default(); source.grid.neurons()];
+    let size = windows.covered.len() * channels;
+    let mut maxima = vec![N::default(); size * steps as usize];
+    for (step, maxima) in (1..=steps).zip(maxima.chunks_exact_mut(size)) {
+        for (position, row) in (0..).zip(counts.chunks_exact_mut(channels)) {
+            source.each(position, step.saturating_sub(delay), |channel, number| add(&mut row[channel], number));
         }
-        source.add_all(step.saturating_sub(delay), now);
+        for (covered, maxima) in windows.covered.iter().zip(maxima.chunks_exact_mut(channels)) {
+            largest(&counts, covered, maxima);
+        }
     }
-    counts
+    maxima
+}
+
+/// Sends the changes of the maxima from step to step.
+fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
+    name: &str,
+    maxima: &[N],
+    (grid, record): (Grid, bool),
+    spikes: &mut Firing,
+    ran: &mut Ran,
+) -> Result<(), FunctionalError> {
+    let channels = grid.channels as usize;
+    let mut signs = vec![0i8; channels];
+    let rest = vec![N::default(); channels];
+    for position in 0..grid.positions() {
+        spikes.position();
+        let (mut before, mut last) = (&rest[..], 0);
+        for (step, maxima) in (1..).zip(maxima.chunks_exact(grid.neurons())) {
+            let now = &maxima[position * channels..][..channels];
+            let jump = differences(now, before, &mut signs);
+            if jump {
+                let change = |(&now, &before): (&N, &N)| Into::<i32>::into(now).wrapping_sub(before.into());
+                let mut changes = now.iter().zip(before).map(change);
+                let change = changes.find(|change| !(-1..=1).contains(change)).unwrap_or_default();
+                return Err(FunctionalError::Jump { stage: name.to_string(), change });
+            }
+            spikes.fire(step, &signs);
+            (before, last) = (now, step);
+            if record {
+                ran.widths.count(step, before);
+            }
+        }
+        if record {
+            ran.widths.rest(last, before);
+        }
+        ran.values.extend(before);
+    }
+    Ok(())
+}
+
+/// How maxima change, where by no more than a spike; says whether any changes by more.
+fn differences<N: Copy + Into<i32>>(now: &[N], before: &[N], signs: &mut [i8]) -> bool {
+    let mut jump = false;
+    for ((sign, &now), &before) in signs.iter_mut().zip(now).zip(before) {
+        let change = Into::<i32>::into(now).wrapping_sub(before.into());
+        *sign = change as i8;
+        jump |= !(-1..=1).contains(&change);
+    }
+    jump
 }
 
 /// The largest count under a window, channel by channel; the padding takes no part.
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
-fn largest(counts: &[i32], covered: &[u32], maxima: &mut [i32]) {
+fn largest<N: Copy + Ord>(counts: &[N], covered: &[u32], maxima: &mut [N]) {
     let channels = maxima.len();
     let row = |position: u32| &counts[position as usize * channels..][..channels];
     let Some((&first, others)) = covered.split_first() else { return };

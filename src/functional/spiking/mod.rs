@@ -7,8 +7,9 @@ mod rested;
 mod synapses;
 mod train;
 
-use super::bounds::Bounds;
-use super::{FunctionalError, Semantics, input};
+use super::bounds::{Bounds, Extent};
+use super::lanes::Level;
+use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
 use crate::trace::{ImageTrace, Schedule};
 use crate::units::{Grid, StageId};
@@ -59,7 +60,7 @@ pub struct Outcome {
     /// All spikes, where they were to be recorded.
     pub trace: Option<ImageTrace>,
     /// What each stage holds in the end, in the order of its grid (see [`super::slice::SliceState::values`]).
-    pub values: Vec<Vec<i64>>,
+    pub values: Vec<Values>,
     /// Logits after each step, times T: potential · scale. Entry `t − 1` is that after step t.
     pub logits_by_step: Vec<Vec<f32>>,
     /// Synaptic operations of each stage: sums changed, or windows compared, by what arrived.
@@ -78,6 +79,7 @@ pub struct Spiking<'g> {
     graph: &'g Graph<i32>,
     layouts: Vec<Layout<'g>>,
     bounds: Bounds,
+    level: Level,
 }
 
 /// What a stage needs beside its numbers.
@@ -92,7 +94,7 @@ enum Layout<'g> {
 #[derive(Debug)]
 struct Ran {
     train: Train,
-    values: Vec<i64>,
+    values: Values,
     operations: u64,
     /// The last step in which anything arrives, or 0.
     last_input: u32,
@@ -116,7 +118,12 @@ impl<'g> Spiking<'g> {
                 Layout::Nothing
             }
         };
-        Self { graph, layouts: graph.stages.iter().map(layout).collect(), bounds: Bounds::new(graph) }
+        Self {
+            graph,
+            layouts: graph.stages.iter().map(layout).collect(),
+            bounds: Bounds::new(graph),
+            level: Level::best(),
+        }
     }
 
     /// The graph that it runs.
@@ -164,7 +171,8 @@ impl<'g> Spiking<'g> {
             Settle::ToSilence => 0,
         };
         let fires = options.time_steps.saturating_add(settle).saturating_add(self.graph.stages.len() as u32);
-        let sums = self.bounds.sums(self.graph, fires);
+        let extent = Extent { time_steps: options.time_steps, fires, attention: options.semantics.attention };
+        let sums = self.bounds.sums(self.graph, extent);
         for (stage, &size) in self.graph.stages.iter().zip(&sums) {
             if stage.kind.is_graded() && !narrow(size) {
                 return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: size as u64 });
@@ -190,7 +198,8 @@ impl<'g> Spiking<'g> {
         let sources = stage.kind.sources();
         let last_input = sources.iter().map(|source| train(source).last_step).filter(|&step| step > 0).max();
         let last_input = last_input.map_or(0, |step| step + options.schedule.delay());
-        let graded = Graded { name, grid, options, last_input };
+        let level = self.level;
+        let graded = Graded { name, grid, options, last_input, level };
         match (&stage.kind, &self.layouts[id.index()]) {
             (StageKind::Scores { queries, keys, heads }, _) => {
                 attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
@@ -200,11 +209,12 @@ impl<'g> Spiking<'g> {
                 attention::context(&graded, [train(probabilities), train(values)], *heads as usize)
             }
             (StageKind::MaxPool { source, .. }, Layout::Windows(windows)) => {
-                max_pool::run((name, grid), windows, train(source), options, last_input)
+                max_pool::run((name, grid), windows, train(source), options, (last_input, level))
             }
             (kind, Layout::Synapses(afferents)) => {
                 let neurons = kind.neurons();
-                let population = Population { name, grid, afferents, neurons, trains: before, options, last_input };
+                let trains = before;
+                let population = Population { name, grid, afferents, neurons, trains, options, last_input, level };
                 if narrow(size) { neurons::run::<i32>(&population) } else { neurons::run::<i64>(&population) }
             }
             (_, Layout::Nothing | Layout::Windows(_)) => Ok(Ran::of_image(grid, pixels, options)),
@@ -256,7 +266,7 @@ impl Ran {
     fn new(grid: Grid, last_input: u32) -> Self {
         Self {
             train: Train::silent(grid),
-            values: vec![],
+            values: Values::Narrow(vec![]),
             operations: 0,
             last_input,
             widths: Rested::default(),
@@ -270,7 +280,8 @@ impl Ran {
         if options.record {
             ran.widths.rest(0, pixels);
         }
-        ran.values = pixels.iter().map(|&pixel| i64::from(pixel) * i64::from(options.time_steps)).collect();
+        let whole = |&pixel: &i32| i64::from(pixel) * i64::from(options.time_steps);
+        ran.values = Values::of(pixels.iter().map(whole).collect());
         ran.train = Train::repeated(grid, pixels.to_vec(), options.time_steps);
         ran
     }

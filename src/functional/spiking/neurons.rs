@@ -1,14 +1,20 @@
-//! Neurons and readouts through all their steps, one position after the other: its potentials stay in the first cache, and
-//! weights are summed up in 16 bits before they reach them.
+//! Neurons and readouts through all their steps, one position after the other. All that arrives at a position is summed up
+//! first, step by step, as rows of weights or as a product; its potentials then go through the steps in the first cache.
 
-use super::synapses::{Afferent, Afferents, Rows};
-use super::train::{Spikes, Train};
+use super::synapses::{Afferent, Afferents, Short};
+use super::train::{Firing, Train};
 use super::{FunctionalError, Options, Ran, Settle};
+use crate::functional::Values;
 use crate::functional::arithmetic::Sum;
+use crate::functional::lanes::{LANES, Level, Row, Rows, push_words};
 use crate::functional::neuron::{self, NegativeThreshold};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
+use bytemuck::Pod;
 use multiversion::multiversion;
+
+/// From this many spikes for a hundred inputs on, their sum is a product: it takes the same time for any number of them.
+const DENSE_PERCENT: usize = 100;
 
 /// What a population does in a run.
 pub(super) struct Population<'a> {
@@ -22,6 +28,7 @@ pub(super) struct Population<'a> {
     pub options: &'a Options,
     /// The last step in which anything arrives at any position, or 0.
     pub last_input: u32,
+    pub level: Level,
 }
 
 /// The state of one position.
@@ -29,10 +36,22 @@ struct Place<V> {
     potentials: Vec<V>,
     counts: Vec<i32>,
     signs: Vec<i8>,
-    /// What arrives in every step in which sources repeat themselves.
-    constant: Vec<V>,
-    /// Offsets of the rows to be added, and how many come first because they are positive.
-    rows: Vec<u32>,
+    /// What is added to the potentials in each of the first steps: biases and all that arrives.
+    sums: Vec<V>,
+    scratch: Scratch,
+}
+
+/// Inputs on their way into sums.
+#[derive(Default)]
+struct Scratch {
+    /// Offsets of rows of weights, and how many there are up to the end of each source.
+    offsets: Vec<u32>,
+    ends: Vec<usize>,
+    /// Numbers that arrive in one step.
+    numbers: Vec<i32>,
+    /// Rows of a product.
+    inputs: Vec<u32>,
+    rows: Vec<Row>,
 }
 
 /// Runs all positions. Compiled for several instruction sets; all give the same numbers.
@@ -41,19 +60,24 @@ struct Place<V> {
     "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
-pub(super) fn run<V: Sum<i32> + Into<i64>>(population: &Population) -> Result<Ran, FunctionalError> {
+pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(population: &Population) -> Result<Ran, FunctionalError> {
     let grid = population.grid;
     let mut ran = Ran::new(grid, population.last_input);
-    let mut spikes = Spikes::new(grid.positions());
-    let mut place = Place::<V>::new(population.afferents);
-    ran.values.reserve(grid.neurons());
+    let mut spikes = Firing::new(population.level, grid);
+    let mut place = Place::<V>::new(population.afferents.channels);
+    ran.values = match population.neurons.map(|neurons| neurons.rule) {
+        Some(NeuronRule::Signed) => Values::counts(grid.neurons(), population.options.time_steps),
+        Some(NeuronRule::Plain) => Values::counts(grid.neurons(), u32::MAX),
+        None if size_of::<V>() == size_of::<i32>() => Values::Narrow(vec![]),
+        None => Values::Wide(vec![]),
+    };
     for position in 0..grid.positions() {
         spikes.position();
         place.rest(population);
         population.position(position, &mut place, &mut spikes, &mut ran)?;
         match population.neurons {
-            Some(_) => ran.values.extend(place.counts.iter().map(|&count| i64::from(count))),
-            None => ran.values.extend(place.potentials[..grid.channels as usize].iter().map(|&v| v.into())),
+            Some(_) => ran.values.extend(&place.counts),
+            None => ran.values.extend(&place.potentials[..grid.channels as usize]),
         }
     }
     if population.neurons.is_some() {
@@ -62,16 +86,11 @@ pub(super) fn run<V: Sum<i32> + Into<i64>>(population: &Population) -> Result<Ra
     Ok(ran)
 }
 
-impl<V: Sum<i32> + Into<i64>> Place<V> {
-    fn new(afferents: &Afferents) -> Self {
-        let padded = afferents.channels.next_multiple_of(super::synapses::LANES);
-        Self {
-            potentials: vec![V::default(); padded],
-            counts: vec![0; afferents.channels],
-            signs: vec![0; afferents.channels],
-            constant: vec![V::default(); padded],
-            rows: vec![],
-        }
+impl<V: Sum<i32> + Into<i64> + Pod> Place<V> {
+    fn new(channels: usize) -> Self {
+        let potentials = vec![V::default(); channels.next_multiple_of(LANES)];
+        let (counts, signs) = (vec![0; channels], vec![0; channels]);
+        Self { potentials, counts, signs, sums: vec![], scratch: Scratch::default() }
     }
 
     fn rest(&mut self, population: &Population) {
@@ -88,30 +107,21 @@ impl<V: Sum<i32> + Into<i64>> Place<V> {
 impl Population<'_> {
     /// One position through all its steps.
     #[inline(always)]
-    fn position<V: Sum<i32> + Into<i64>>(
+    fn position<V: Sum<i32> + Into<i64> + Pod>(
         &self,
         position: usize,
         place: &mut Place<V>,
-        spikes: &mut Spikes,
+        spikes: &mut Firing,
         ran: &mut Ran,
     ) -> Result<(), FunctionalError> {
-        let &Options { time_steps, semantics, schedule, settle, record } = self.options;
-        let (delay, channels) = (schedule.delay(), self.afferents.channels);
-        let (repeats, constant_ops) = self.constant(position, place);
-        let last_input = self.last_of(position, delay);
+        let &Options { time_steps, semantics, settle, record, .. } = self.options;
+        let channels = self.afferents.channels;
+        let last_input = self.last_of(position);
+        ran.operations += self.arrive(position, last_input, place);
         for step in 1u32.. {
-            let sent = step.saturating_sub(delay);
-            if (1..=repeats).contains(&sent) {
-                add(&mut place.potentials, &place.constant);
-                ran.operations += constant_ops;
-            }
-            if sent != 0 {
-                ran.operations += self.arrive(position, sent, place);
-            }
-            if step <= time_steps || semantics.settle_bias {
-                let bias = self.afferents.bias(position);
-                place.potentials.iter_mut().zip(bias).for_each(|(potential, &bias)| *potential += V::of(bias));
-            }
+            let width = place.potentials.len();
+            let sums = place.sums.get((step as usize - 1) * width..step as usize * width).unwrap_or_default();
+            place.potentials.iter_mut().zip(sums).for_each(|(potential, &sum)| *potential += sum);
             if record {
                 ran.widths.count(step, &place.potentials[..channels]);
             }
@@ -143,8 +153,8 @@ impl Population<'_> {
         Ok(())
     }
 
-    /// The last step in which anything arrives at a position, or 0.
-    fn last_of(&self, position: usize, delay: u32) -> u32 {
+    /// The last step in which anything arrives at a position, or 0; no later one than the run has.
+    fn last_of(&self, position: usize) -> u32 {
         let mut last = 0;
         for afferent in &self.afferents.projections {
             for &(source, _) in &afferent.sources {
@@ -153,202 +163,180 @@ impl Population<'_> {
                 last = lasts.fold(last, u32::max);
             }
         }
-        if last > 0 { last + delay } else { 0 }
-    }
-
-    /// Sums up what sources send that repeat themselves; gives the last step in which they do, and the operations of each.
-    #[inline(always)]
-    fn constant<V: Sum<i32>>(&self, position: usize, place: &mut Place<V>) -> (u32, u64) {
-        place.constant.fill(V::default());
-        let (mut repeats, mut operations) = (0, 0);
-        for afferent in &self.afferents.projections {
-            for &(source, gain) in &afferent.sources {
-                let train = &self.trains[source.index()].train;
-                if train.repeats() > 0 {
-                    repeats = train.repeats();
-                    operations += numbers(afferent, train, gain, afferent.seen(position), 1, &mut place.constant);
-                }
-            }
+        let last = if last > 0 { last + self.options.schedule.delay() } else { 0 };
+        match self.options.settle {
+            Settle::ToSilence => last,
+            Settle::Steps(settle) => last.min(self.options.time_steps + settle),
         }
-        (repeats, operations)
     }
 
-    /// Adds all that was sent in step `sent`, but by sources that repeat themselves; gives the synaptic operations.
+    /// Sums up biases and all that arrives until step `last`; gives the synaptic operations.
     #[inline(always)]
-    fn arrive<V: Sum<i32>>(&self, position: usize, sent: u32, place: &mut Place<V>) -> u64 {
+    fn arrive<V: Sum<i32> + Pod>(&self, position: usize, last: u32, place: &mut Place<V>) -> u64 {
+        let Options { time_steps, semantics, settle, schedule, .. } = *self.options;
+        let driven = match settle {
+            Settle::Steps(settle) if semantics.settle_bias => time_steps + settle,
+            Settle::Steps(_) | Settle::ToSilence => time_steps,
+        };
+        let width = place.potentials.len();
+        place.sums.clear();
+        place.sums.resize(driven.max(last) as usize * width, V::default());
+        let bias = self.afferents.bias(position);
+        for row in place.sums.chunks_exact_mut(width).take(driven as usize) {
+            row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = V::of(bias));
+        }
+        let delay = schedule.delay();
+        let steps = last.saturating_sub(delay);
+        let first = (delay as usize * width).min(place.sums.len());
+        let sums = &mut place.sums[first..];
         let mut operations = 0;
         for afferent in &self.afferents.projections {
-            let seen = afferent.seen(position);
-            for &(source, gain) in &afferent.sources {
-                let train = &self.trains[source.index()].train;
-                if sent > train.last_step || train.repeats() > 0 {
-                    continue;
+            operations += match &afferent.short {
+                Some(short) if size_of::<V>() == size_of::<i32>() => {
+                    self.short(afferent, short, (position, steps), bytemuck::cast_slice_mut(sums), &mut place.scratch)
                 }
-                operations += match (&afferent.rows, train.signs(0, 0).is_some()) {
-                    (Rows::Short { weights, stride, inputs, outputs, burst }, true) => {
-                        let plus = gather(train, seen, sent, (*inputs, *stride), &mut place.rows);
-                        add_rows(weights, &place.rows, plus, (*burst, *stride), gain, &mut place.potentials);
-                        (place.rows.len() * outputs) as u64
-                    }
-                    (_, false) => numbers(afferent, train, gain, seen, sent, &mut place.potentials),
-                    (Rows::Any(_), true) => singles(afferent, train, gain, seen, sent, &mut place.potentials),
+                Some(_) | None => self.one_by_one(afferent, (position, steps), width, sums),
+            };
+        }
+        operations
+    }
+
+    /// Adds what was sent through one projection in steps 1 to `steps`, to one row of sums for each; gives the synaptic
+    /// operations.
+    #[inline(always)]
+    fn short(
+        &self,
+        afferent: &Afferent,
+        short: &Short,
+        (position, steps): (usize, u32),
+        sums: &mut [i32],
+        scratch: &mut Scratch,
+    ) -> u64 {
+        let sources = afferent.sources.iter().map(|&(source, gain)| (&self.trains[source.index()].train, gain));
+        let repeats = sources.clone().map(|(train, _)| train.repeats()).min().unwrap_or(0);
+        // single spikes bring rows
+        let rows = short.rows.as_ref().filter(|_| sources.clone().all(|(train, _)| train.singles().is_some()));
+        let seen = afferent.seen(position);
+        scratch.inputs.clear();
+        scratch.rows.clear();
+        let (mut operations, mut senders, mut first) = (0, 0, 0);
+        for sent in 1..=steps {
+            let to = (sent as usize - 1) * short.packed.stride();
+            if (2..=repeats).contains(&sent) {
+                scratch.repeat(first, to);
+            } else {
+                first = scratch.rows.len();
+                let of = |train: &Train| seen.iter().map(|&(from, _)| train.senders(from, sent)).sum::<usize>();
+                senders = match rows {
+                    Some(rows) => scratch.gather(sources.clone(), (short.inputs, rows.words()), seen, sent),
+                    None => sources.clone().map(|(train, _)| of(train)).sum(),
                 };
+                match rows {
+                    Some(rows) if senders * 100 < short.all_inputs * DENSE_PERCENT => {
+                        let gains = sources.clone().map(|(_, gain)| gain);
+                        scratch.add_rows(self.level, gains, rows, &mut sums[to..to + short.packed.stride()]);
+                    }
+                    Some(_) | None if senders > 0 => scratch.push(sources.clone(), short, seen, (sent, to)),
+                    Some(_) | None => {}
+                }
+            }
+            operations += (senders * short.outputs) as u64;
+        }
+        short.packed.multiply(self.level, &scratch.inputs, &scratch.rows, sums);
+        operations
+    }
+
+    /// Adds what was sent through one projection in steps 1 to `steps`, spike by spike; gives the synaptic operations.
+    #[inline(always)]
+    fn one_by_one<V: Sum<i32>>(
+        &self,
+        afferent: &Afferent,
+        (position, steps): (usize, u32),
+        width: usize,
+        sums: &mut [V],
+    ) -> u64 {
+        let (kernel, mut operations) = (afferent.kernel, 0);
+        for (sent, sums) in (1..=steps).zip(sums.chunks_exact_mut(width)) {
+            for (&(source, gain), &(from, tap)) in afferent
+                .sources
+                .iter()
+                .flat_map(|source| afferent.seen(position).iter().map(move |seen| (source, seen)))
+            {
+                self.trains[source.index()].train.each(from, sent, |channel, number| {
+                    let channel = channel as u32;
+                    let (reached, row) = (kernel.reached(channel), kernel.row(tap, channel));
+                    let sums = &mut sums[reached.start as usize..reached.end as usize];
+                    let factor = V::default().plus(V::of(gain), number);
+                    sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight));
+                    operations += row.len() as u64;
+                });
             }
         }
         operations
     }
 }
 
-/// Collects the offsets of the rows that spikes ask for, positive ones first; gives how many those are.
-#[inline(always)]
-fn gather(
-    train: &Train,
-    seen: &[(u32, u32)],
-    step: u32,
-    (inputs, stride): (usize, usize),
-    rows: &mut Vec<u32>,
-) -> usize {
-    rows.clear();
-    let mut negative = false;
-    for &(from, tap) in seen {
-        let [plus, minus] = train.signs(from, step).unwrap_or_default();
-        let first = tap as usize * inputs;
-        rows.extend(plus.iter().map(|&channel| ((first + channel as usize) * stride) as u32));
-        negative |= !minus.is_empty();
+impl Scratch {
+    /// Takes the first rows from `first` on once more, for other sums.
+    fn repeat(&mut self, first: usize, to: usize) {
+        let count = self.rows[first..].iter().take_while(|row| row.to == self.rows[first].to).count();
+        self.rows.extend_from_within(first..first + count);
+        let last = self.rows.len() - count;
+        self.rows[last..].iter_mut().for_each(|row| row.to = to);
     }
-    let positive = rows.len();
-    if negative {
-        for &(from, tap) in seen {
-            let [_, minus] = train.signs(from, step).unwrap_or_default();
-            let first = tap as usize * inputs;
-            rows.extend(minus.iter().map(|&channel| ((first + channel as usize) * stride) as u32));
-        }
-    }
-    positive
-}
 
-/// `sums += gain · (Σ the first `plus` rows − Σ the others)`.
-#[inline(always)]
-fn add_rows<V: Sum<i32>>(
-    weights: &[i16],
-    rows: &[u32],
-    plus: usize,
-    (burst, stride): (usize, usize),
-    gain: i32,
-    sums: &mut [V],
-) {
-    let mut first = 0;
-    while first < stride {
-        let left = stride - first;
-        let mut rest = 0;
-        while rest < rows.len() {
-            let end = rows.len().min(rest + burst);
-            let (added, taken) = rows[rest..end].split_at(plus.clamp(rest, end) - rest);
-            let rows = [added, taken];
-            match left {
-                128.. => add_lanes::<V, 128>(weights, rows, first, gain, sums),
-                64.. => add_lanes::<V, 64>(weights, rows, first, gain, sums),
-                32.. => add_lanes::<V, 32>(weights, rows, first, gain, sums),
-                _ => add_lanes::<V, 16>(weights, rows, first, gain, sums),
-            }
-            rest = end;
-        }
-        first += match left {
-            128.. => 128,
-            64.. => 64,
-            32.. => 32,
-            _ => 16,
-        };
-    }
-}
-
-/// As many channels as fit into registers, from `first` on; the sum of all rows fits into 16 bits.
-#[inline(always)]
-fn add_lanes<V: Sum<i32>, const WIDTH: usize>(
-    weights: &[i16],
-    [added, taken]: [&[u32]; 2],
-    first: usize,
-    gain: i32,
-    sums: &mut [V],
-) {
-    let mut short = [0i16; WIDTH];
-    for &row in added {
-        let row = &weights[row as usize + first..][..WIDTH];
-        short.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight));
-    }
-    for &row in taken {
-        let row = &weights[row as usize + first..][..WIDTH];
-        short.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.wrapping_sub(weight));
-    }
-    let gain = V::of(gain);
-    sums[first..first + WIDTH].iter_mut().zip(short).for_each(|(sum, short)| *sum = sum.plus(gain, short.into()));
-}
-
-/// Adds numbers times weights; gives the synaptic operations.
-#[inline(always)]
-fn numbers<V: Sum<i32>>(
-    afferent: &Afferent,
-    train: &Train,
-    gain: i32,
-    seen: &[(u32, u32)],
-    step: u32,
-    sums: &mut [V],
-) -> u64 {
-    let mut operations = 0;
-    for &(from, tap) in seen {
-        for (channel, &number) in (0..).zip(train.numbers(from, step)).filter(|(_, number)| **number != 0) {
-            operations += afferent.rows.add(tap, channel, V::default().plus(V::of(gain), number), sums);
-        }
-    }
-    operations
-}
-
-/// Adds weights of single spikes one by one; gives the synaptic operations.
-#[inline(always)]
-fn singles<V: Sum<i32>>(
-    afferent: &Afferent,
-    train: &Train,
-    gain: i32,
-    seen: &[(u32, u32)],
-    step: u32,
-    sums: &mut [V],
-) -> u64 {
-    let mut operations = 0;
-    for &(from, tap) in seen {
-        let [plus, minus] = train.signs(from, step).unwrap_or_default();
-        for (channels, gain) in [(plus, gain), (minus, -gain)] {
-            for &channel in channels {
-                operations += afferent.rows.add(tap, channel, V::of(gain), sums);
-            }
-        }
-    }
-    operations
-}
-
-impl Rows<'_> {
-    /// Adds one row times a factor; gives its length.
+    /// Collects the offsets of the rows of weights that spikes ask for, source after source; gives how many there are.
     #[inline(always)]
-    fn add<V: Sum<i32>>(&self, tap: u32, channel: u32, factor: V, sums: &mut [V]) -> u64 {
-        match self {
-            Self::Short { weights, stride, inputs, outputs, .. } => {
-                let first = (tap as usize * inputs + channel as usize) * stride;
-                let row = &weights[first..first + stride];
-                sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight.into()));
-                *outputs as u64
+    fn gather<'t>(
+        &mut self,
+        sources: impl Iterator<Item = (&'t Train, i32)>,
+        (inputs, words): (usize, usize),
+        seen: &[(u32, u32)],
+        step: u32,
+    ) -> usize {
+        self.ends.clear();
+        let mut length = 0;
+        for spikes in sources.filter_map(|(train, _)| train.singles()) {
+            // the windows of a pool may show a position several times
+            self.offsets.resize(self.offsets.len().max(length + seen.len() * inputs + LANES), 0);
+            for &(from, tap) in seen {
+                let first = 2 * tap * inputs as u32;
+                length = spikes.gather((from, step), (first, words as u32), &mut self.offsets, length);
             }
-            Self::Any(kernel) => {
-                let (reached, row) = (kernel.reached(channel), kernel.row(tap, channel));
-                let sums = &mut sums[reached.start as usize..reached.end as usize];
-                sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight));
-                row.len() as u64
-            }
+            self.ends.push(length);
+        }
+        length
+    }
+
+    /// Adds the rows of weights at the offsets, each source with its gain.
+    #[inline(always)]
+    fn add_rows(&self, level: Level, gains: impl Iterator<Item = i32>, rows: &Rows, sums: &mut [i32]) {
+        let mut start = 0;
+        for (&end, gain) in self.ends.iter().zip(gains) {
+            rows.add(level, &self.offsets[start..end], gain, sums);
+            start = end;
         }
     }
-}
 
-#[inline(always)]
-fn add<V: Sum<i32>>(sums: &mut [V], others: &[V]) {
-    sums.iter_mut().zip(others).for_each(|(sum, &other)| *sum += other);
+    /// Pushes all that arrives in a step as a row of a product.
+    #[inline(always)]
+    fn push<'t>(
+        &mut self,
+        sources: impl Iterator<Item = (&'t Train, i32)>,
+        short: &Short,
+        seen: &[(u32, u32)],
+        (step, to): (u32, usize),
+    ) {
+        self.numbers.clear();
+        self.numbers.resize(short.all_inputs, 0);
+        for (train, gain) in sources {
+            for &(from, tap) in seen {
+                let row = &mut self.numbers[tap as usize * short.inputs..][..short.inputs];
+                train.add_to(from, step, gain, row);
+            }
+        }
+        push_words(&mut self.numbers, &mut self.inputs, |from, factor| self.rows.push(Row { from, to, factor }));
+    }
 }
 
 /// Fires the neurons of a position.

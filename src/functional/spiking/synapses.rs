@@ -1,10 +1,8 @@
 //! Synapses laid out for reading: which source positions reach a position, and rows of weights side by side.
 
+use crate::functional::lanes::{LANES, Packed, Rows, Width};
 use crate::graph::{Graph, Kernel, Projection, Stage, Synapses};
 use crate::units::StageId;
-
-/// Rows are padded to a multiple of this many channels, so that they are added up in whole vectors.
-pub(super) const LANES: usize = 16;
 
 /// All that arrives at the potentials of a stage.
 #[derive(Debug)]
@@ -23,17 +21,22 @@ pub(super) struct Afferent<'g> {
     /// Source position and tap of everything that position `p` sees: `seen[starts[p]..starts[p + 1]]`.
     seen: Vec<(u32, u32)>,
     starts: Vec<u32>,
-    pub rows: Rows<'g>,
+    pub kernel: &'g Kernel<i32>,
+    /// Where every input channel reaches every output channel with 16-bit weights.
+    pub short: Option<Short>,
 }
 
-/// The weights of a projection.
+/// Weights laid out for sums of rows and for products.
 #[derive(Debug)]
-pub(super) enum Rows<'g> {
-    /// Every input channel reaches every output channel with 16-bit weights: rows of `stride` weights for each tap and
-    /// input channel. The sum of `burst` weights still fits into 16 bits.
-    Short { weights: Vec<i16>, stride: usize, inputs: usize, outputs: usize, burst: usize },
-    /// Any other kernel, as it is.
-    Any(&'g Kernel<i32>),
+pub(super) struct Short {
+    /// For each tap a row for each input channel, then as many with the other sign; where weights fit into 8 bits.
+    pub rows: Option<Rows>,
+    pub packed: Packed,
+    /// Input channels.
+    pub inputs: usize,
+    /// Inputs in all: taps times channels.
+    pub all_inputs: usize,
+    pub outputs: usize,
 }
 
 impl<'g> Afferents<'g> {
@@ -68,7 +71,13 @@ impl<'g> Afferent<'g> {
             starts.push(starts[starts.len() - 1] + seen.len() as u32);
         }
         let sources = projection.sources.iter().map(|source| (source.stage, source.gain)).collect();
-        Self { sources, seen: seen_by.concat(), starts, rows: Rows::new(&projection.kernel) }
+        Self {
+            sources,
+            seen: seen_by.concat(),
+            starts,
+            kernel: &projection.kernel,
+            short: Short::new(&projection.kernel),
+        }
     }
 
     /// What position `position` sees.
@@ -77,19 +86,24 @@ impl<'g> Afferent<'g> {
     }
 }
 
-impl<'g> Rows<'g> {
-    fn new(kernel: &'g Kernel<i32>) -> Self {
-        let largest = kernel.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0).max(1);
-        let burst = (i16::MAX as u32 / largest) as usize;
-        let outputs = kernel.out_channels as usize;
-        if kernel.groups > 1 || burst < 8 || outputs == 0 {
-            return Self::Any(kernel);
+impl Short {
+    /// `None` for channels in groups, and for weights beyond 16 bits.
+    fn new(kernel: &Kernel<i32>) -> Option<Self> {
+        let largest = kernel.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
+        let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
+        let all_inputs = kernel.window.area() as usize * inputs;
+        let words = 2 * all_inputs * outputs.next_multiple_of(LANES);
+        if kernel.groups > 1 || largest > i16::MAX as u32 || outputs == 0 || u32::try_from(words).is_err() {
+            return None;
         }
-        let stride = outputs.next_multiple_of(LANES);
-        let mut weights = vec![0; kernel.weights.len() / outputs * stride];
-        for (to, from) in weights.chunks_exact_mut(stride).zip(kernel.weights.chunks_exact(outputs)) {
-            to.iter_mut().zip(from).for_each(|(to, &from)| *to = from as i16);
-        }
-        Self::Short { weights, stride, inputs: kernel.in_channels as usize, outputs, burst }
+        let packed =
+            Packed::new(Width::Words, all_inputs, outputs, |input| &kernel.weights[input * outputs..][..outputs]);
+        let weight = |row: usize, output: usize| {
+            let (tap, code) = (row / (2 * inputs), row % (2 * inputs));
+            let weight = kernel.weights[(tap * inputs + code % inputs) * outputs + output];
+            if code < inputs { weight } else { -weight }
+        };
+        let rows = (largest <= i8::MAX as u32).then(|| Rows::new(2 * all_inputs, outputs, weight));
+        Some(Self { rows, packed, inputs, all_inputs, outputs })
     }
 }

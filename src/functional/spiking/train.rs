@@ -1,8 +1,11 @@
 //! What a stage sends over all steps of a run, position by position, ready for those who read it.
 
+use crate::functional::lanes::{LANES, Level, compress};
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
+use multiversion::multiversion;
+use std::ops::Range;
 
 /// What one stage sends.
 #[derive(Debug)]
@@ -30,68 +33,107 @@ enum Sent {
     Graded(Vec<i32>),
 }
 
-/// Spikes of a grid: for each position and step the channels of the positive ones, then those of the negative ones.
+/// Spikes of a grid while they are fired, position by position and step by step.
 #[derive(Debug)]
-pub(super) struct Spikes {
-    channels: Vec<u32>,
-    /// Run `r` is `channels[ends[r]..ends[r + 1]]`; each step of a position has two.
+pub(super) struct Firing {
+    level: Level,
+    /// Who fires: channels, and behind all channels those of negative spikes.
+    codes: Vec<u32>,
+    /// Where the codes of each step of each position end.
     ends: Vec<u32>,
-    /// First run of each position.
-    firsts: Vec<u32>,
+    /// How many steps there are before each position.
+    firsts: Vec<usize>,
     last_step: u32,
     negative: u64,
 }
 
-impl Spikes {
-    pub fn new(positions: usize) -> Self {
-        Self { channels: vec![], ends: vec![0], firsts: Vec::with_capacity(positions + 1), last_step: 0, negative: 0 }
+impl Firing {
+    pub fn new(level: Level, grid: Grid) -> Self {
+        let firsts = Vec::with_capacity(grid.positions() + 1);
+        Self { level, codes: vec![], ends: vec![], firsts, last_step: 0, negative: 0 }
     }
 
     /// Begins the next position.
     pub fn position(&mut self) {
-        self.firsts.push(self.ends.len() as u32 - 1);
+        self.firsts.push(self.ends.len());
     }
 
     /// Notes what the channels of the position fire in its next step, which is `step`; says whether any does.
     #[inline]
     pub fn fire(&mut self, step: u32, signs: &[i8]) -> bool {
-        let before = self.channels.len();
-        self.run(signs, 1);
-        let positive = self.channels.len();
-        self.run(signs, -1);
-        self.negative += (self.channels.len() - positive) as u64;
-        let fired = self.channels.len() > before;
+        let before = self.codes.len();
+        self.negative += compress(self.level, signs, &mut self.codes) as u64;
+        self.ends.push(self.codes.len() as u32);
+        let fired = self.codes.len() > before;
         if fired {
             self.last_step = self.last_step.max(step);
         }
         fired
     }
+}
 
-    #[inline]
-    fn run(&mut self, signs: &[i8], sign: i8) {
-        for (first, chunk) in (0u32..).step_by(16).zip(signs.chunks(16)) {
-            if chunk.iter().fold(false, |any, &own| any | (own == sign)) {
-                let channels = (first..).zip(chunk).filter(|(_, own)| **own == sign);
-                self.channels.extend(channels.map(|(channel, _)| channel));
-            }
+/// Spikes of a grid.
+#[derive(Debug)]
+pub(super) struct Spikes {
+    channels: usize,
+    /// Who fires, position by position and step by step; whole registers can be read from the last one.
+    codes: Vec<u32>,
+    /// Where the codes of step `s` of position `p` begin: at `p · steps + s − 1`, and one more end.
+    starts: Vec<u32>,
+    /// The last step of each position in which it fires, or 0.
+    lasts: Vec<u32>,
+    /// The last of them.
+    steps: u32,
+}
+
+impl Spikes {
+    fn new(channels: usize, mut fired: Firing) -> Self {
+        let steps = fired.last_step as usize;
+        fired.firsts.push(fired.ends.len());
+        let positions = fired.firsts.len() - 1;
+        let (mut starts, mut lasts) = (Vec::with_capacity(positions * steps + 1), Vec::with_capacity(positions));
+        starts.push(0);
+        for ends in fired.firsts.windows(2).map(|runs| &fired.ends[runs[0]..runs[1]]) {
+            let before = starts[starts.len() - 1];
+            let last = ends.last().copied().unwrap_or(before);
+            starts.extend(ends.iter().copied().chain(std::iter::repeat(last)).take(steps));
+            lasts.push(ends.iter().position(|&end| end == last).map_or(0, |at| at as u32 + u32::from(last > before)));
         }
-        self.ends.push(self.channels.len() as u32);
+        fired.codes.extend([0; LANES]);
+        Self { channels, codes: fired.codes, starts, lasts, steps: fired.last_step }
     }
 
-    /// Steps for which anything is known of a position; it is silent in all later ones.
-    fn steps(&self, position: usize) -> u32 {
-        let end = self.firsts.get(position + 1).copied().unwrap_or(self.ends.len() as u32 - 1);
-        (end - self.firsts[position]) / 2
+    /// Where the codes of a position and step are.
+    #[inline(always)]
+    fn at(&self, position: u32, step: u32) -> Range<usize> {
+        if step == 0 || step > self.steps {
+            return 0..0;
+        }
+        let run = position as usize * self.steps as usize + step as usize - 1;
+        self.starts[run] as usize..self.starts[run + 1] as usize
     }
 
-    #[inline]
-    fn at(&self, position: usize, step: u32) -> [&[u32]; 2] {
-        if step == 0 || step > self.steps(position) {
-            return [&[], &[]];
+    /// Appends the codes of a position and step, each turned into `(code + first) · stride`, to the first `length` of `rows`,
+    /// which has room for a register more; gives the new length.
+    #[inline(always)]
+    pub fn gather(
+        &self,
+        (position, step): (u32, u32),
+        (first, stride): (u32, u32),
+        rows: &mut [u32],
+        length: usize,
+    ) -> usize {
+        let Range { mut start, end } = self.at(position, step);
+        let mut to = length;
+        let length = length + (end - start);
+        while start < end {
+            let mut few = [0; LANES];
+            few.copy_from_slice(&self.codes[start..start + LANES]);
+            few.iter_mut().for_each(|code| *code = (*code + first).wrapping_mul(stride));
+            rows[to..to + LANES].copy_from_slice(&few);
+            (start, to) = (start + LANES, to + LANES);
         }
-        let run = self.firsts[position] as usize + 2 * (step as usize - 1);
-        let channels = |run: usize| &self.channels[self.ends[run] as usize..self.ends[run + 1] as usize];
-        [channels(run), channels(run + 1)]
+        length
     }
 }
 
@@ -100,9 +142,10 @@ impl Train {
         Self { grid, sent: Sent::Silent, spikes: 0, negative: 0, last_step: 0 }
     }
 
-    pub fn spikes(grid: Grid, spikes: Spikes) -> Self {
-        let (all, negative, last_step) = (spikes.channels.len() as u64, spikes.negative, spikes.last_step);
-        Self { grid, spikes: all, negative, last_step, sent: Sent::Spikes(spikes) }
+    pub fn spikes(grid: Grid, fired: Firing) -> Self {
+        let (spikes, negative, last_step) = (fired.codes.len() as u64, fired.negative, fired.last_step);
+        let sent = Sent::Spikes(Spikes::new(grid.channels as usize, fired));
+        Self { grid, spikes, negative, last_step, sent }
     }
 
     /// The same values in each of the steps `1..=until`.
@@ -127,13 +170,12 @@ impl Train {
         Self { grid, sent: Sent::Graded(values), spikes, negative, last_step }
     }
 
-    /// The single spikes of a position: channels of the positive and of the negative ones. `None` where it sends numbers.
+    /// Its single spikes; `None` where it sends numbers.
     #[inline]
-    pub fn signs(&self, position: u32, step: u32) -> Option<[&[u32]; 2]> {
+    pub fn singles(&self) -> Option<&Spikes> {
         match &self.sent {
-            Sent::Silent => Some([&[], &[]]),
-            Sent::Spikes(spikes) => Some(spikes.at(position as usize, step)),
-            Sent::Repeated { .. } | Sent::Graded(_) => None,
+            Sent::Spikes(spikes) => Some(spikes),
+            Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) => None,
         }
     }
 
@@ -153,10 +195,10 @@ impl Train {
 
     /// How many channels of a position send in a step.
     #[inline]
-    pub fn senders(&self, position: u32, step: u32) -> u64 {
-        match self.signs(position, step) {
-            Some([positive, negative]) => (positive.len() + negative.len()) as u64,
-            None => self.numbers(position, step).iter().filter(|number| **number != 0).count() as u64,
+    pub fn senders(&self, position: u32, step: u32) -> usize {
+        match self.singles() {
+            Some(spikes) => spikes.at(position, step).len(),
+            None => self.numbers(position, step).iter().filter(|number| **number != 0).count(),
         }
     }
 
@@ -171,35 +213,49 @@ impl Train {
     /// No later step holds anything of this position.
     pub fn last_of(&self, position: u32) -> u32 {
         match &self.sent {
-            Sent::Spikes(spikes) => spikes.steps(position as usize).min(self.last_step),
+            Sent::Spikes(spikes) => spikes.lasts[position as usize],
             Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) => self.last_step,
         }
     }
 
-    /// Adds what a position sends to `row`, channel by channel; says whether there can be anything.
-    #[inline]
-    fn add_to(&self, position: u32, step: u32, row: &mut [i32]) -> bool {
-        match self.signs(position, step) {
-            Some([positive, negative]) => {
-                positive.iter().for_each(|&channel| row[channel as usize] += 1);
-                negative.iter().for_each(|&channel| row[channel as usize] -= 1);
-                !positive.is_empty() || !negative.is_empty()
+    /// Calls `each` with every channel of a position that sends in a step, and what it sends.
+    #[inline(always)]
+    pub fn each(&self, position: u32, step: u32, mut each: impl FnMut(usize, i32)) {
+        match self.singles() {
+            Some(spikes) => {
+                for &code in &spikes.codes[spikes.at(position, step)] {
+                    let code = code as usize;
+                    if code < spikes.channels { each(code, 1) } else { each(code - spikes.channels, -1) }
+                }
             }
             None => {
-                let numbers = self.numbers(position, step);
-                row.iter_mut().zip(numbers).for_each(|(sum, &number)| *sum = sum.wrapping_add(number));
-                !numbers.is_empty()
+                let numbers = self.numbers(position, step).iter().enumerate();
+                numbers.filter(|(_, number)| **number != 0).for_each(|(channel, &number)| each(channel, number));
+            }
+        }
+    }
+
+    /// Adds what a position sends times `gain` to `row`, channel by channel.
+    #[inline(always)]
+    pub fn add_to(&self, position: u32, step: u32, gain: i32, row: &mut [i32]) {
+        match self.singles() {
+            Some(_) => self.each(position, step, |channel, sign| row[channel] += sign * gain),
+            None => {
+                let pairs = row.iter_mut().zip(self.numbers(position, step));
+                pairs.for_each(|(sum, &number)| *sum = sum.wrapping_add(gain.wrapping_mul(number)));
             }
         }
     }
 
     /// Adds what all positions send to `values`, in the order of the grid; says whether there can be anything.
+    #[inline(always)]
     pub fn add_all(&self, step: u32, values: &mut [i32]) -> bool {
         if step == 0 || step > self.last_step {
             return false;
         }
         let rows = values.chunks_exact_mut(self.grid.channels as usize);
-        (0..).zip(rows).fold(false, |any, (position, row)| self.add_to(position, step, row) | any)
+        (0..).zip(rows).for_each(|(position, row)| self.add_to(position, step, 1, row));
+        true
     }
 
     /// The train over `steps` steps.
@@ -211,12 +267,15 @@ impl Train {
             Sent::Spikes(spikes) => {
                 let planes = [(); 2].map(|()| BitVec::<u64, Lsb0>::repeat(false, length));
                 let [mut presence, mut negative] = planes;
-                for (position, step) in (0..self.grid.positions()).flat_map(|p| (1..=steps).map(move |step| (p, step)))
+                let channels = spikes.channels;
+                for (position, step) in self.grid.whole().positions.flat_map(|p| (1..=steps).map(move |step| (p, step)))
                 {
-                    let first = (step as usize - 1) * neurons + position * self.grid.channels as usize;
-                    let [positive, below] = spikes.at(position, step);
-                    positive.iter().chain(below).for_each(|&channel| presence.set(first + channel as usize, true));
-                    below.iter().for_each(|&channel| negative.set(first + channel as usize, true));
+                    let first = (step as usize - 1) * neurons + position as usize * channels;
+                    for &code in &spikes.codes[spikes.at(position, step)] {
+                        let code = code as usize;
+                        presence.set(first + code % channels, true);
+                        negative.set(first + code % channels, code >= channels);
+                    }
                 }
                 SpikeTrain::Spikes { neurons, presence, negative }
             }
@@ -234,7 +293,7 @@ impl Train {
 }
 
 /// How many numbers are not zero, and how many of them are negative.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn counts(values: &[i32]) -> (u64, u64) {
-    let count = |of: fn(&&i32) -> bool| values.iter().filter(of).count() as u64;
-    (count(|value| **value != 0), count(|value| **value < 0))
+    values.iter().fold((0, 0), |(all, negative), &value| (all + u64::from(value != 0), negative + u64::from(value < 0)))
 }

@@ -1,0 +1,333 @@
+//! The integer network without time as dense products: the values that [`quantised_ann`] computes one by one.
+
+use super::attention::Attention;
+use super::bounds::{Bounds, Extent};
+use super::lanes::{HeadProduct, LANES, Level, Packed, Row, Width, push_words};
+use super::quantised_ann::{places, under};
+use super::softmax::{FixedSoftmax, Normalise};
+use super::{FunctionalError, Values, attention, input, quantised_ann};
+use crate::graph::{Graph, NeuronRule, Neurons, Projection, Stage, StageKind, Synapses};
+use crate::units::{Grid, StageId};
+use multiversion::multiversion;
+
+/// Rows of a product that are laid out at a time: they stay in the first cache.
+const ROWS: usize = 48;
+
+/// The integer network of a graph, laid out once for all images.
+#[derive(Debug)]
+pub struct IntegerAnn<'g> {
+    graph: &'g Graph<i32>,
+    level: Level,
+    bounds: Bounds,
+    /// The projections of each stage; `None` where any of the graph is computed value by value.
+    maps: Option<Vec<Vec<Map<'g>>>>,
+}
+
+/// One projection as a product.
+#[derive(Debug)]
+struct Map<'g> {
+    projection: &'g Projection<i32>,
+    /// Shape of its sources, and what the convolution slides over.
+    source: Grid,
+    inputs: Grid,
+    /// For counts of one source, where weights fit.
+    bytes: Option<Packed>,
+    words: Packed,
+    /// Inputs of each output position, `runs[starts[p]..starts[p + 1]]`; the rest of its row are zeros.
+    runs: Vec<Run>,
+    starts: Vec<u32>,
+}
+
+/// Consecutive inputs of a row: first of the row, first of the grid, how many.
+type Run = (u32, u32, u32);
+
+impl<'g> IntegerAnn<'g> {
+    /// The integer network of this graph.
+    #[must_use]
+    pub fn new(graph: &'g Graph<i32>) -> Self {
+        let maps = |stage: &'g Stage<i32>| match stage.kind.synapses() {
+            Some(synapses) => {
+                let fed = synapses.projections.iter().filter(|projection| !projection.sources.is_empty());
+                fed.map(|projection| Map::new(graph, stage.grid, projection)).collect()
+            }
+            None => Some(vec![]),
+        };
+        let maps = graph.stages.iter().map(maps).collect();
+        Self { graph, level: Level::best(), bounds: Bounds::new(graph), maps }
+    }
+
+    /// As [`quantised_ann`], for one image.
+    ///
+    /// # Errors
+    /// As [`quantised_ann`].
+    pub fn run(&self, image: &[u8], time_steps: u32) -> Result<Vec<Values>, FunctionalError> {
+        match &self.maps {
+            Some(maps) if self.fits(time_steps) => {
+                self.products(maps, &input::injected(self.graph, image)?, time_steps)
+            }
+            Some(_) | None => Ok(quantised_ann(self.graph, image, time_steps)?.into_iter().map(Values::Wide).collect()),
+        }
+    }
+
+    /// Whether counts fit into bytes, and all sums and T thresholds into 32 bits.
+    fn fits(&self, time_steps: u32) -> bool {
+        let extent = Extent { time_steps, fires: time_steps, attention: Attention::Accumulated };
+        let sums = self.bounds.sums(self.graph, extent);
+        let thresholds = |stage: &Stage<i32>| stage.kind.neurons().and_then(|n| n.threshold.iter().copied().max());
+        let most = self.graph.stages.iter().filter_map(thresholds).max().unwrap_or(0);
+        let spikes = |id: &StageId| !self.graph.stage(*id).kind.is_graded();
+        time_steps <= i8::MAX as u32
+            && f64::from(time_steps + 1) * f64::from(most) <= f64::from(i32::MAX)
+            && sums.iter().all(|&sum| sum <= f64::from(i32::MAX))
+            && self.graph.stages.iter().all(|stage| match &stage.kind {
+                StageKind::Neurons(neurons) => neurons.rule == NeuronRule::Signed,
+                StageKind::MaxPool { source, .. } => spikes(source),
+                StageKind::Scores { queries, keys, .. } => spikes(queries) && spikes(keys),
+                StageKind::Context { values, .. } => spikes(values),
+                StageKind::Input(_) | StageKind::Softmax { .. } | StageKind::Readout { .. } => true,
+            })
+    }
+
+    fn products(&self, maps: &[Vec<Map>], pixels: &[i32], time_steps: u32) -> Result<Vec<Values>, FunctionalError> {
+        let mut values: Vec<Values> = vec![];
+        for (stage, maps) in self.graph.stages.iter().zip(maps) {
+            let of = |id: &StageId| (self.graph.stage(*id).grid, &values[id.index()]);
+            let result = match &stage.kind {
+                StageKind::Input(_) => Values::Narrow(pixels.iter().map(|&pixel| pixel * time_steps as i32).collect()),
+                StageKind::Neurons(neurons) => {
+                    let sums = self.potentials(stage, &neurons.synapses, maps, &values, time_steps);
+                    Values::Bytes(activations(stage.grid.channels as usize, neurons, &sums, time_steps as i32))
+                }
+                StageKind::Readout { synapses, .. } => {
+                    let (stride, channels) = (stage.grid.channels.next_multiple_of(LANES as u32), stage.grid.channels);
+                    let sums = self.potentials(stage, synapses, maps, &values, time_steps);
+                    let rows = sums.chunks_exact(stride as usize);
+                    Values::Narrow(rows.flat_map(|row| &row[..channels as usize]).copied().collect())
+                }
+                StageKind::MaxPool { source, window } => {
+                    let mut maxima = vec![0; stage.grid.neurons()];
+                    for (row, at) in maxima.chunks_exact_mut(stage.grid.channels as usize).zip(places(stage.grid)) {
+                        for (position, _) in under(*window, at, of(source).0) {
+                            largest(row, &bytes(of(source).1)[position * row.len()..]);
+                        }
+                    }
+                    Values::Bytes(maxima)
+                }
+                StageKind::Scores { queries, keys, heads } => {
+                    Values::Narrow(self.scores(of(queries), of(keys), *heads as usize))
+                }
+                StageKind::Softmax { scores, rule } => {
+                    let mut shares = narrow(of(scores).1).to_vec();
+                    let columns = stage.grid.channels as usize;
+                    let softmax = FixedSoftmax::new(rule, time_steps);
+                    let keys = columns / rule.heads.max(1) as usize;
+                    attention::normalise_all(&softmax, rule.axis, keys, columns, time_steps, &mut shares);
+                    Values::Narrow(shares)
+                }
+                StageKind::Context { probabilities, values, heads } => {
+                    Values::Narrow(self.context(of(probabilities), of(values), *heads as usize))
+                }
+            };
+            values.push(result);
+        }
+        Ok(values)
+    }
+
+    /// `Σ W·gain·N + T·b`, position by position, in rows padded to whole registers.
+    fn potentials(
+        &self,
+        stage: &Stage<i32>,
+        synapses: &Synapses<i32>,
+        maps: &[Map],
+        values: &[Values],
+        time_steps: u32,
+    ) -> Vec<i32> {
+        let channels = stage.grid.channels as usize;
+        let stride = channels.next_multiple_of(LANES);
+        let mut sums = vec![0; stage.grid.positions() * stride];
+        for (row, bias) in sums.chunks_exact_mut(stride).zip(synapses.bias.chunks(channels.max(1)).cycle()) {
+            row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = bias * time_steps as i32);
+        }
+        for map in maps {
+            map.multiply(self.level, values, &mut sums);
+        }
+        sums
+    }
+
+    fn scores(&self, queries: (Grid, &Values), keys: (Grid, &Values), heads: usize) -> Vec<i32> {
+        let (rows, columns, channels) = (queries.0.positions(), keys.0.positions(), queries.0.channels as usize);
+        let (width, counts) = (channels / heads, |values| bytes(values).iter().map(|&count| count.into()).collect());
+        let [queries, keys]: [Vec<i32>; 2] = [queries.1, keys.1].map(counts);
+        let keys = |head: usize, packed: &mut Packed| {
+            packed.fill_columns(columns, |key| &keys[key * channels + head * width..][..width]);
+        };
+        let mut sums = vec![0; rows * heads * columns];
+        HeadProduct::new(heads, (rows, width, columns)).multiply(self.level, &queries, keys, &mut sums);
+        sums
+    }
+
+    fn context(&self, shares: (Grid, &Values), values: (Grid, &Values), heads: usize) -> Vec<i32> {
+        let (rows, keys, channels) = (shares.0.positions(), values.0.positions(), values.0.channels as usize);
+        let width = channels / heads;
+        let counts: Vec<i32> = bytes(values.1).iter().map(|&count| count.into()).collect();
+        let values = |head: usize, packed: &mut Packed| {
+            packed.fill_rows(keys, |key| &counts[key * channels + head * width..][..width]);
+        };
+        let mut sums = vec![0; rows * channels];
+        HeadProduct::new(heads, (rows, keys, width)).multiply(self.level, narrow(shares.1), values, &mut sums);
+        sums
+    }
+}
+
+impl<'g> Map<'g> {
+    /// `None` for channels in groups, and for weights beyond 16 bits.
+    fn new(graph: &Graph<i32>, output: Grid, projection: &'g Projection<i32>) -> Option<Self> {
+        let kernel = &projection.kernel;
+        let source = graph.stage(projection.sources.first()?.stage).grid;
+        let inputs = kernel.pooled(source);
+        let (channels, columns) = (kernel.in_channels as usize, kernel.out_channels as usize);
+        let within = |low: i32, high: i32| kernel.weights.iter().all(|weight| (low..=high).contains(weight));
+        if kernel.groups > 1 || !within(i16::MIN.into(), i16::MAX.into()) {
+            return None;
+        }
+        let rows = kernel.window.area() as usize * channels;
+        let packed = |width| Packed::new(width, rows, columns, |input| &kernel.weights[input * columns..][..columns]);
+        let bytes = within(i8::MIN.into(), i8::MAX.into()) && projection.sources.len() == 1 && kernel.pool.is_none();
+        let (mut runs, mut starts): (Vec<Run>, _) = (vec![], vec![0]);
+        for at in places(output) {
+            let first = runs.len();
+            for (position, tap) in under(kernel.window, at, inputs) {
+                let (to, from) = (tap * kernel.in_channels, position as u32 * kernel.in_channels);
+                match runs[first..].last_mut() {
+                    Some((t, f, count)) if *t + *count == to && *f + *count == from => *count += kernel.in_channels,
+                    Some(_) | None => runs.push((to, from, kernel.in_channels)),
+                }
+            }
+            starts.push(runs.len() as u32);
+        }
+        let (bytes, words) = (bytes.then(|| packed(Width::Bytes)), packed(Width::Words));
+        Some(Self { projection, source, inputs, bytes, words, runs, starts })
+    }
+
+    /// Runs of each output position, in order.
+    fn runs(&self) -> impl Iterator<Item = &[Run]> {
+        self.starts.windows(2).map(|ends| &self.runs[ends[0] as usize..ends[1] as usize])
+    }
+
+    /// Adds the product with the values of its sources to rows of sums.
+    fn multiply(&self, level: Level, values: &[Values], sums: &mut [i32]) {
+        let source = self.projection.sources[0];
+        match (&self.bytes, &values[source.stage.index()]) {
+            (Some(packed), Values::Bytes(counts)) => self.multiply_bytes(level, packed, (counts, source.gain), sums),
+            (_, Values::Bytes(_) | Values::Narrow(_) | Values::Wide(_)) => {
+                self.multiply_words(level, &self.summed(values), sums);
+            }
+        }
+    }
+
+    fn multiply_bytes(&self, level: Level, packed: &Packed, (counts, gain): (&[u8], i32), sums: &mut [i32]) {
+        let (groups, stride) = (packed.groups(), packed.stride());
+        let mut inputs = vec![0u32; ROWS.min(self.starts.len() - 1) * groups];
+        let mut rows = vec![];
+        let mut all = self.runs().enumerate().peekable();
+        while all.peek().is_some() {
+            inputs.fill(0);
+            rows.clear();
+            let laid: &mut [u8] = bytemuck::cast_slice_mut(&mut inputs);
+            for (row, (position, runs)) in laid.chunks_exact_mut(4 * groups).zip(&mut all) {
+                for &(to, from, count) in runs {
+                    row[to as usize..(to + count) as usize]
+                        .copy_from_slice(&counts[from as usize..(from + count) as usize]);
+                }
+                rows.push(Row { from: rows.len() * groups, to: position * stride, factor: gain });
+            }
+            packed.multiply(level, &inputs, &rows, sums);
+        }
+    }
+
+    fn multiply_words(&self, level: Level, numbers: &[i32], sums: &mut [i32]) {
+        let (mut inputs, mut rows, mut row) = (vec![], vec![], vec![]);
+        let last = self.starts.len() - 2;
+        for (position, runs) in self.runs().enumerate() {
+            row.clear();
+            row.resize(self.projection.kernel.weights.len() / self.projection.kernel.out_channels.max(1) as usize, 0);
+            for &(to, from, count) in runs {
+                row[to as usize..(to + count) as usize]
+                    .copy_from_slice(&numbers[from as usize..(from + count) as usize]);
+            }
+            let to = position * self.words.stride();
+            push_words(&mut row, &mut inputs, |from, factor| rows.push(Row { from, to, factor }));
+            if rows.len() >= ROWS || position == last {
+                self.words.multiply(level, &inputs, &rows, sums);
+                inputs.clear();
+                rows.clear();
+            }
+        }
+    }
+
+    /// `Σ gain·N` over its sources, summed over the windows of its pool.
+    fn summed(&self, values: &[Values]) -> Vec<i32> {
+        let mut sum: Vec<i32> = vec![];
+        for source in &self.projection.sources {
+            let values = &values[source.stage.index()];
+            sum.resize(values.len(), 0);
+            match values {
+                Values::Bytes(values) => add(source.gain, values, &mut sum),
+                Values::Narrow(values) => add(source.gain, values, &mut sum),
+                Values::Wide(_) => {}
+            }
+        }
+        let Some(pool) = self.projection.kernel.pool else { return sum };
+        let channels = self.inputs.channels as usize;
+        let mut pooled = vec![0; self.inputs.neurons()];
+        for (row, at) in pooled.chunks_exact_mut(channels).zip(places(self.inputs)) {
+            for (position, _) in under(pool, at, self.source) {
+                add(1, &sum[position * channels..][..channels], row);
+            }
+        }
+        pooled
+    }
+}
+
+fn add<N: Copy + Into<i32>>(gain: i32, values: &[N], sums: &mut [i32]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum = sum.wrapping_add(gain.wrapping_mul(value.into()));
+    }
+}
+
+/// Counts, which are kept in bytes.
+fn bytes(values: &Values) -> &[u8] {
+    match values {
+        Values::Bytes(values) => values,
+        Values::Narrow(_) | Values::Wide(_) => &[],
+    }
+}
+
+/// Sums, which are kept in 32 bits.
+fn narrow(values: &Values) -> &[i32] {
+    match values {
+        Values::Narrow(values) => values,
+        Values::Bytes(_) | Values::Wide(_) => &[],
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn largest(maxima: &mut [u8], counts: &[u8]) {
+    maxima.iter_mut().zip(counts).for_each(|(maximum, &count)| *maximum = count.max(*maximum));
+}
+
+/// `clip(floor((sum + floor(θ/2)) / θ), 0, T)`: how many of the T levels `k·θ − floor(θ/2)` a sum reaches.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn activations(channels: usize, neurons: &Neurons<i32>, sums: &[i32], time_steps: i32) -> Vec<u8> {
+    let stride = channels.next_multiple_of(LANES);
+    let mut counts = vec![0; sums.len() / stride * channels];
+    let level = |k: i32| neurons.threshold.iter().map(move |&threshold| k * threshold - threshold / 2);
+    let levels: Vec<i32> = (1..=time_steps).flat_map(level).collect();
+    for (counts, sums) in counts.chunks_exact_mut(channels).zip(sums.chunks_exact(stride)) {
+        for levels in levels.chunks_exact(channels) {
+            let pairs = counts.iter_mut().zip(sums).zip(levels);
+            pairs.for_each(|((count, &sum), &level)| *count += u8::from(sum >= level));
+        }
+    }
+    counts
+}

@@ -1,0 +1,59 @@
+//! The inner loops in the widest instructions that the processor has. Each is written in plain Rust as well, and all give
+//! the same bytes: sums of whole numbers that wrap do not depend on their order.
+
+mod compress;
+mod heads;
+mod product;
+mod rows;
+
+pub(super) use compress::compress;
+pub(super) use heads::HeadProduct;
+pub(super) use product::{Packed, Row, Width, push_words};
+pub(super) use rows::Rows;
+
+/// Columns of a register; rows of sums are padded to a multiple of it.
+pub(super) const LANES: usize = 16;
+
+/// An instruction set that loops are written for, and that this processor has: there is no other way to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Level(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    /// AVX-512 with products of bytes (VNNI): Ice Lake, Zen 4, and later.
+    Avx512,
+    /// AVX2.
+    Avx2,
+    /// What every processor has.
+    Plain,
+}
+
+impl Level {
+    /// The widest that this processor has.
+    pub fn best() -> Self {
+        Self::all().next().unwrap_or(Self(Set::Plain))
+    }
+
+    /// All that this processor has, widest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Set::Avx512, Set::Avx2, Set::Plain].into_iter().filter(|set| set.is_there()).map(Self)
+    }
+}
+
+impl Set {
+    fn is_there(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return match self {
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Plain => true,
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Self::Plain;
+    }
+}

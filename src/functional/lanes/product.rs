@@ -1,0 +1,409 @@
+//! Products of rows with a small matrix of weights: four bytes or two words at a time.
+
+#![allow(
+    unsafe_code,
+    reason = "vectors are loaded and stored through pointers inside slices whose lengths are asserted just before, and \
+              instructions beyond the baseline are called after the processor was asked for them"
+)]
+
+use super::{LANES, Level, Set};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// What 32 bits of a row hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::functional) enum Width {
+    /// Four inputs of 0 to 127, for weights of 8 bits with sign: sums of two products then fit into 16 bits.
+    Bytes,
+    /// Two inputs of 16 bits with sign, for such weights.
+    Words,
+}
+
+impl Width {
+    /// Bits of an input.
+    fn bits(self) -> u32 {
+        32 / self.inputs() as u32
+    }
+
+    /// Inputs in 32 bits.
+    pub fn inputs(self) -> usize {
+        match self {
+            Self::Bytes => 4,
+            Self::Words => 2,
+        }
+    }
+}
+
+/// A matrix of weights, laid out in panels of up to 64 columns; in each, the weights of one group of inputs after the
+/// other, those of a column together.
+#[derive(Debug, Clone)]
+pub(in crate::functional) struct Packed {
+    width: Width,
+    /// Groups of inputs, each of 32 bits.
+    groups: usize,
+    /// Columns, rounded up to whole registers.
+    stride: usize,
+    panels: Vec<u32>,
+}
+
+/// A row of a product: `sums[to..] += factor · (inputs[from..] · weights)`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) struct Row {
+    pub from: usize,
+    pub to: usize,
+    pub factor: i32,
+}
+
+/// Panels of a matrix of `stride` columns: the first column, and how many registers wide.
+fn panels(stride: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = (stride - first) / LANES;
+        let vectors = [4, 2, 1].into_iter().find(|&vectors| vectors <= left)?;
+        first += vectors * LANES;
+        Some((first - vectors * LANES, vectors))
+    })
+}
+
+impl Packed {
+    /// The matrix whose row of weights of each input is `row(input)`; weights fit its width.
+    pub fn new<'a>(width: Width, inputs: usize, columns: usize, row: impl Fn(usize) -> &'a [i32]) -> Self {
+        let (groups, stride) = (inputs.div_ceil(width.inputs()), columns.next_multiple_of(LANES));
+        let mut packed = Self { width, groups, stride, panels: vec![0; groups * stride] };
+        packed.fill_rows(inputs, row);
+        packed
+    }
+
+    /// Takes other weights of the same shape, input by input.
+    #[inline(always)]
+    pub fn fill_rows<'a>(&mut self, inputs: usize, row: impl Fn(usize) -> &'a [i32]) {
+        let (mask, bits) = (u32::MAX >> (32 - self.width.bits()), self.width.bits());
+        self.panels.fill(0);
+        for (first, vectors) in panels(self.stride) {
+            let width = vectors * LANES;
+            let panel = &mut self.panels[first * self.groups..][..width * self.groups];
+            for input in 0..inputs {
+                let (group, within) = (input / self.width.inputs(), (input % self.width.inputs()) as u32);
+                let to = panel[group * width..][..width].iter_mut();
+                to.zip(row(input).iter().skip(first))
+                    .for_each(|(to, &weight)| *to |= (weight as u32 & mask) << (within * bits));
+            }
+        }
+    }
+
+    /// Takes other weights of the same shape, words, column by column: those of all inputs.
+    #[inline(always)]
+    pub fn fill_columns<'a>(&mut self, columns: usize, column: impl Fn(usize) -> &'a [i32]) {
+        for (first, vectors) in panels(self.stride) {
+            let width = vectors * LANES;
+            let panel = &mut self.panels[first * self.groups..][..width * self.groups];
+            for at in first..columns.min(first + width) {
+                let pairs = column(at)
+                    .chunks(2)
+                    .map(|pair| pair[0] as u16 as u32 | (pair.get(1).copied().unwrap_or(0) as u32) << 16);
+                panel[at - first..].iter_mut().step_by(width).zip(pairs).for_each(|(to, pair)| *to = pair);
+            }
+        }
+    }
+
+    /// Groups of a row of inputs.
+    pub fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// Columns of a row of sums.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Adds the products of all rows to their sums, which wrap.
+    ///
+    /// # Panics
+    /// If a row reaches beyond its slice.
+    pub fn multiply(&self, level: Level, inputs: &[u32], rows: &[Row], sums: &mut [i32]) {
+        assert!(self.panels.len() == self.groups * self.stride);
+        assert!(rows.iter().all(|row| row.from.saturating_add(self.groups) <= inputs.len()));
+        assert!(rows.iter().all(|row| row.to.saturating_add(self.stride) <= sums.len()));
+        for (first, vectors) in panels(self.stride) {
+            let panel = &self.panels[first * self.groups..][..vectors * LANES * self.groups];
+            let words = self.width == Width::Words;
+            // SAFETY: the processor has the instructions; each row of inputs holds one entry for each group, and each row
+            // of sums `stride` entries from `to`, of which `first..first + vectors · LANES` are touched
+            unsafe {
+                match (level.0, vectors, words) {
+                    #[cfg(not(target_arch = "x86_64"))]
+                    (Set::Avx512 | Set::Avx2, ..) => {}
+                    (Set::Plain, ..) => plain(self.width, panel, first, vectors, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, 4, true) => avx512::<4, true>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, 2, true) => avx512::<2, true>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, _, true) => avx512::<1, true>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, 4, false) => avx512::<4, false>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, 2, false) => avx512::<2, false>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx512, _, false) => avx512::<1, false>(panel, first, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx2, _, true) => avx2::<true>(panel, first, vectors, inputs, rows, sums),
+                    #[cfg(target_arch = "x86_64")]
+                    (Set::Avx2, _, false) => avx2::<false>(panel, first, vectors, inputs, rows, sums),
+                }
+            }
+        }
+    }
+}
+
+fn plain(width: Width, panel: &[u32], first: usize, vectors: usize, inputs: &[u32], rows: &[Row], sums: &mut [i32]) {
+    let columns = vectors * LANES;
+    let word = |of: u32, k: u32| i32::from((of >> (16 * k)) as i16);
+    let byte = |of: u32, k: usize| i32::from(of.to_le_bytes()[k]);
+    let signed = |of: u32, k: usize| i32::from(of.to_le_bytes()[k] as i8);
+    for row in rows {
+        let sums = &mut sums[row.to + first..][..columns];
+        for (weights, &input) in panel.chunks_exact(columns).zip(&inputs[row.from..]) {
+            if input == 0 {
+                continue;
+            }
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                let product = match width {
+                    Width::Bytes => (0..4).map(|k| byte(input, k) * signed(weight, k)).sum(),
+                    Width::Words => (word(input, 0) * word(weight, 0)).wrapping_add(word(input, 1) * word(weight, 1)),
+                };
+                *sum = sum.wrapping_add(row.factor.wrapping_mul(product));
+            }
+        }
+    }
+}
+
+/// Several rows at a time, so that each register of weights serves them all.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn avx512<const V: usize, const WORDS: bool>(
+    panel: &[u32],
+    first: usize,
+    inputs: &[u32],
+    mut rows: &[Row],
+    sums: &mut [i32],
+) {
+    while !rows.is_empty() {
+        // SAFETY: as for the caller
+        let done = unsafe {
+            match rows.len() {
+                6.. => avx512_block::<6, V, WORDS>(panel, first, inputs, rows, sums),
+                4.. => avx512_block::<4, V, WORDS>(panel, first, inputs, rows, sums),
+                2.. => avx512_block::<2, V, WORDS>(panel, first, inputs, rows, sums),
+                _ => avx512_block::<1, V, WORDS>(panel, first, inputs, rows, sums),
+            }
+        };
+        rows = &rows[done..];
+    }
+}
+
+/// The first `M` rows by `V` registers of columns; gives `M`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn avx512_block<const M: usize, const V: usize, const WORDS: bool>(
+    panel: &[u32],
+    first: usize,
+    inputs: &[u32],
+    rows: &[Row],
+    sums: &mut [i32],
+) -> usize {
+    let mut products = [[_mm512_setzero_si512(); V]; M];
+    let from: [*const u32; M] = std::array::from_fn(|m| inputs[rows[m].from..].as_ptr());
+    for (group, weights) in panel.chunks_exact(V * LANES).enumerate() {
+        // SAFETY: `weights` holds V registers, each row of inputs one entry for each group
+        let weights: [__m512i; V] =
+            std::array::from_fn(|v| unsafe { _mm512_loadu_si512(weights.as_ptr().add(v * LANES).cast()) });
+        for (products, from) in products.iter_mut().zip(from) {
+            let input = _mm512_set1_epi32(unsafe { from.add(group).read() } as i32);
+            for (product, weights) in products.iter_mut().zip(weights) {
+                *product = if WORDS {
+                    _mm512_dpwssd_epi32(*product, input, weights)
+                } else {
+                    _mm512_dpbusd_epi32(*product, input, weights)
+                };
+            }
+        }
+    }
+    for (products, row) in products.iter().zip(rows) {
+        let factor = _mm512_set1_epi32(row.factor);
+        for (product, sums) in products.iter().zip(sums[row.to + first..].chunks_exact_mut(LANES)) {
+            // SAFETY: a chunk is one register
+            unsafe {
+                let sum = _mm512_loadu_si512(sums.as_ptr().cast());
+                let sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(*product, factor));
+                _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum);
+            }
+        }
+    }
+    M
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn avx2<const WORDS: bool>(
+    panel: &[u32],
+    first: usize,
+    vectors: usize,
+    inputs: &[u32],
+    rows: &[Row],
+    sums: &mut [i32],
+) {
+    for vector in 0..vectors {
+        let mut rows = rows;
+        while !rows.is_empty() {
+            // SAFETY: as for the caller
+            let done = unsafe {
+                match rows.len() {
+                    4.. => avx2_block::<4, WORDS>(panel, first, (vector, vectors), inputs, rows, sums),
+                    _ => avx2_block::<1, WORDS>(panel, first, (vector, vectors), inputs, rows, sums),
+                }
+            };
+            rows = &rows[done..];
+        }
+    }
+}
+
+/// The first `M` rows by 16 columns; gives `M`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_block<const M: usize, const WORDS: bool>(
+    panel: &[u32],
+    first: usize,
+    (vector, vectors): (usize, usize),
+    inputs: &[u32],
+    rows: &[Row],
+    sums: &mut [i32],
+) -> usize {
+    let mut products = [[_mm256_setzero_si256(); 2]; M];
+    let from: [*const u32; M] = std::array::from_fn(|m| inputs[rows[m].from..].as_ptr());
+    for (group, weights) in panel.chunks_exact(vectors * LANES).enumerate() {
+        let weights = weights[vector * LANES..][..LANES].as_ptr();
+        // SAFETY: 16 columns are two registers; each row of inputs holds one entry for each group
+        let weights: [__m256i; 2] =
+            std::array::from_fn(|half| unsafe { _mm256_loadu_si256(weights.add(half * 8).cast()) });
+        for (products, from) in products.iter_mut().zip(from) {
+            let input = _mm256_set1_epi32(unsafe { from.add(group).read() } as i32);
+            for (product, weights) in products.iter_mut().zip(weights) {
+                let sums = if WORDS {
+                    _mm256_madd_epi16(input, weights)
+                } else {
+                    // no sum of two products leaves 16 bits, since inputs are below 128
+                    _mm256_madd_epi16(_mm256_maddubs_epi16(input, weights), _mm256_set1_epi16(1))
+                };
+                *product = _mm256_add_epi32(*product, sums);
+            }
+        }
+    }
+    for (products, row) in products.iter().zip(rows) {
+        let factor = _mm256_set1_epi32(row.factor);
+        let sums = &mut sums[row.to + first + vector * LANES..][..LANES];
+        for (product, sums) in products.iter().zip(sums.chunks_exact_mut(8)) {
+            // SAFETY: a chunk is one register
+            unsafe {
+                let sum = _mm256_loadu_si256(sums.as_ptr().cast());
+                let sum = _mm256_add_epi32(sum, _mm256_mullo_epi32(*product, factor));
+                _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
+            }
+        }
+    }
+    M
+}
+
+/// Appends numbers as rows of words, `row = Σ 2^shift · words`: one row where all fit into 16 bits, others for the bits
+/// beyond. Calls `push(where the row begins, its factor)`; an odd last number is followed by a zero. Forgets `numbers`.
+pub(in crate::functional) fn push_words(numbers: &mut [i32], inputs: &mut Vec<u32>, mut push: impl FnMut(usize, i32)) {
+    for shift in [0, 15, 30] {
+        let fits = numbers.iter().fold(true, |fits, &number| fits & (number == i32::from(number as i16)));
+        let first = inputs.len();
+        push(first, 1 << shift);
+        inputs.resize(inputs.len() + numbers.len().div_ceil(2), 0);
+        let words: &mut [i16] = bytemuck::cast_slice_mut(&mut inputs[first..]);
+        let within = if fits { -1 } else { 0x7fff };
+        words.iter_mut().zip(&*numbers).for_each(|(word, &number)| *word = (number & within) as i16);
+        if fits {
+            break;
+        }
+        numbers.iter_mut().for_each(|number| *number >>= 15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dice(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        *seed >> 33
+    }
+
+    /// Every instruction set, every width of panel and every number of rows, at the ends of what fits.
+    #[test]
+    fn products_are_alike_in_every_instruction_set() {
+        let mut seed = 1;
+        for (inputs, columns, count) in [(1, 1, 1), (27, 16, 5), (64, 48, 13), (9, 112, 6), (144, 64, 9), (6, 130, 3)] {
+            for width in [Width::Bytes, Width::Words] {
+                let most = if width == Width::Bytes { 128 } else { 32_768 };
+                let mut weight = || (dice(&mut seed) % (2 * most)) as i32 - most as i32;
+                let table: Vec<i32> = (0..inputs * columns).map(|_| weight()).collect();
+                let packed = Packed::new(width, inputs, columns, |input| &table[input * columns..][..columns]);
+                let low = if width == Width::Bytes { 0 } else { -32_768 };
+                let mut number = || low + (dice(&mut seed) % (if low == 0 { 128 } else { 65_536 })) as i32;
+                let numbers: Vec<i32> = (0..count * inputs).map(|_| number()).collect();
+                let mut packed_inputs = vec![];
+                for row in numbers.chunks(inputs) {
+                    match width {
+                        Width::Words => push_words(&mut row.to_vec(), &mut packed_inputs, |_, _| {}),
+                        Width::Bytes => packed_inputs.extend(row.chunks(4).map(|four| {
+                            let byte = |k: usize| four.get(k).map_or(0, |&n| n as u8);
+                            u32::from_le_bytes([0, 1, 2, 3].map(byte))
+                        })),
+                    }
+                }
+                let row = |m: usize| Row { from: m * packed.groups(), to: m * packed.stride(), factor: 1 - m as i32 };
+                let rows: Vec<Row> = (0..count).map(row).collect();
+                let mut wanted = vec![7i32; count * packed.stride()];
+                for (m, c, i) in
+                    (0..count * columns * inputs).map(|n| (n / columns / inputs, n / inputs % columns, n % inputs))
+                {
+                    let product = numbers[m * inputs + i].wrapping_mul(table[i * columns + c]);
+                    let sum = &mut wanted[m * packed.stride() + c];
+                    *sum = sum.wrapping_add(product.wrapping_mul(rows[m].factor));
+                }
+                if width == Width::Words {
+                    let column = |c: usize| (0..inputs).map(|i| table[i * columns + c]).collect::<Vec<_>>();
+                    let by_column: Vec<Vec<i32>> = (0..columns).map(column).collect();
+                    let mut other = Packed::new(width, inputs, columns, |_| &[]);
+                    other.fill_columns(columns, |c| &by_column[c]);
+                    assert_eq!(other.panels, packed.panels);
+                }
+                for level in Level::all() {
+                    let mut sums = vec![7; wanted.len()];
+                    packed.multiply(level, &packed_inputs, &rows, &mut sums);
+                    assert_eq!(sums, wanted, "{level:?}, {width:?}: {inputs} × {columns}, {count} rows");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_sums_of_words() {
+        let numbers = [0, 1, -1, 32_767, -32_769, i32::MAX, i32::MIN];
+        let (mut inputs, mut rows) = (vec![], vec![]);
+        push_words(&mut numbers.to_vec(), &mut inputs, |from, factor| rows.push(Row { from, to: 0, factor }));
+        assert_eq!(rows.len(), 3);
+        for (at, &number) in numbers.iter().enumerate() {
+            let one = Packed::new(Width::Words, numbers.len(), 1, |input| if input == at { &[1] } else { &[0] });
+            let mut sums = vec![0; LANES];
+            one.multiply(Level(Set::Plain), &inputs, &rows, &mut sums);
+            assert_eq!(sums[0], number);
+        }
+        let (mut inputs, mut rows) = (vec![], 0);
+        push_words(&mut [32_767, -32_768, 5], &mut inputs, |_, _| rows += 1);
+        assert_eq!((rows, inputs.len()), (1, 2));
+    }
+}

@@ -1,0 +1,91 @@
+//! What the stages of a network hold.
+
+/// The values of a stage, in the order of its grid, in numbers that hold every value it can have.
+#[derive(Debug, Clone)]
+pub enum Values {
+    /// Spike counts and their maxima, where T is below 128.
+    Bytes(Vec<u8>),
+    /// Whatever fits into 32 bits.
+    Narrow(Vec<i32>),
+    /// Anything else.
+    Wide(Vec<i64>),
+}
+
+impl Values {
+    /// Room for `count` whole numbers from 0 to `most`.
+    pub(super) fn counts(count: usize, most: u32) -> Self {
+        if most <= i8::MAX as u32 {
+            Self::Bytes(Vec::with_capacity(count))
+        } else {
+            Self::Narrow(Vec::with_capacity(count))
+        }
+    }
+
+    /// Values in as few bits as they need.
+    pub(super) fn of(values: Vec<i64>) -> Self {
+        let narrow: Result<Vec<i32>, _> = values.iter().map(|&value| i32::try_from(value)).collect();
+        narrow.map_or(Self::Wide(values), Self::Narrow)
+    }
+
+    /// Appends values, which fit.
+    #[inline(always)]
+    pub(super) fn extend<N: Copy + Into<i64>>(&mut self, values: &[N]) {
+        match self {
+            Self::Bytes(all) => all.extend(values.iter().map(|&value| value.into() as u8)),
+            Self::Narrow(all) => all.extend(values.iter().map(|&value| value.into() as i32)),
+            Self::Wide(all) => all.extend(values.iter().map(|&value| value.into())),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(values) => values.len(),
+            Self::Narrow(values) => values.len(),
+            Self::Wide(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, wide.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<i64> {
+        match self {
+            Self::Bytes(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::Narrow(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::Wide(values) => values.clone(),
+        }
+    }
+
+    /// How many stand in the same place in both.
+    #[must_use]
+    pub fn equal(&self, other: &Self) -> usize {
+        match (self, other) {
+            (Self::Bytes(own), Self::Bytes(other)) => equal(own, other),
+            (Self::Narrow(own), Self::Narrow(other)) => equal(own, other),
+            (Self::Bytes(_) | Self::Narrow(_) | Self::Wide(_), _) => equal(&self.to_vec(), &other.to_vec()),
+        }
+    }
+}
+
+fn equal<N: PartialEq>(own: &[N], other: &[N]) -> usize {
+    own.iter().zip(other).map(|(own, other)| usize::from(own == other)).sum()
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.equal(other) == self.len()
+    }
+}
+
+impl PartialEq<Vec<i64>> for Values {
+    fn eq(&self, other: &Vec<i64>) -> bool {
+        self.to_vec() == *other
+    }
+}
