@@ -20,6 +20,12 @@
 //! assert!(summary.agreement.is_some_and(|agreement| agreement.all_equal));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Some modules keep their names and signatures within a minor version; a test holds their public items against a record.
+//!
+//! Promised: `simulate`, `load`, `sample`, `convert`, `network`, `images`, `hardware`, `trace`, `summary`.
+//!
+//! The others are public so that they can be read, tried and built upon, and may change with any version.
 
 pub mod account;
 pub mod action;

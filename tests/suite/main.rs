@@ -24,6 +24,7 @@ mod packing;
 mod partition;
 mod placement;
 mod profiles;
+mod public_surface;
 mod pytorch_checkpoints;
 mod reference;
 mod reports;
