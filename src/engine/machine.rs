@@ -10,6 +10,7 @@ use crate::program::{Program, Route};
 use crate::reach::Reach;
 use crate::units::{Cycle, Grid, Part, RouteId, SliceId, StageId, UnitId};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A program laid out on a chip, for any number of runs.
 #[derive(Debug)]
@@ -22,8 +23,6 @@ pub struct Machine<'a> {
     pub(super) ways: Vec<RouteWays>,
     /// The slice of each unit.
     pub(super) slice_at: Vec<Option<SliceId>>,
-    /// Which values a spike changes, for each pair of stages of which one reads the other: `(reader, read)`.
-    pub(super) reaches: BTreeMap<(StageId, StageId), Reach>,
     /// Length of tokens and acknowledgements.
     pub(super) control_flits: u16,
     /// In which order routers are visited; nothing depends on it.
@@ -62,7 +61,7 @@ pub(super) struct RouteWays {
     pub destinations: Vec<u32>,
 }
 
-/// What the spikes of one slice cost another.
+/// What the spikes of one slice cost another, and what they change in it.
 #[derive(Debug)]
 pub(super) struct Work {
     first_position: u32,
@@ -70,26 +69,75 @@ pub(super) struct Work {
     run: u32,
     first_run: u32,
     runs: u32,
-    /// Operations and cycles, for each position and run.
-    each: Vec<(u64, Cycle)>,
+    /// For each position and run.
+    each: Vec<Effect>,
+    /// Values that change, by `Part::local`: those of one effect after those of the other.
+    changes: Vec<Range<u32>>,
+}
+
+/// What one spike causes.
+#[derive(Debug, Clone, Copy)]
+struct Effect {
+    operations: u64,
+    cycles: Cycle,
+    /// The end of its changes.
+    end: u32,
 }
 
 impl Work {
-    fn new(reach: &Reach, from: &Part, to: &Part, pace: &Pace) -> Self {
+    /// `marks` says whether it will be asked for what changes.
+    fn new(reach: &Reach, from: &Part, to: &Part, pace: &Pace, marks: bool) -> Self {
         let (run, from) = (reach.channel_run(), from.bounds());
         let (first_run, end_run) = (from.channels.start / run, from.channels.end.div_ceil(run));
-        let of = |position: u32, nth: u32| {
+        let (mut each, mut changes) = (vec![], vec![]);
+        for (position, nth) in from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| (p, nth))) {
             let operations = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
-            (operations, pace.work(operations))
-        };
-        let each = from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| of(p, nth))).collect();
-        Self { first_position: from.positions.start, run, first_run, runs: end_run - first_run, each }
+            if marks {
+                change(reach, position, nth * run, to, &mut changes);
+            }
+            each.push(Effect { operations, cycles: pace.work(operations), end: changes.len() as u32 });
+        }
+        Self { first_position: from.positions.start, run, first_run, runs: end_run - first_run, each, changes }
+    }
+
+    fn place(&self, position: u32, channel: u32) -> usize {
+        let nth = if self.runs == 1 { 0 } else { channel / self.run - self.first_run };
+        ((position - self.first_position) * self.runs + nth) as usize
     }
 
     /// Operations, and cycles for them, of one spike.
+    #[inline]
     pub fn of(&self, position: u32, channel: u32) -> (u64, Cycle) {
-        let nth = if self.runs == 1 { 0 } else { channel / self.run - self.first_run };
-        self.each[((position - self.first_position) * self.runs + nth) as usize]
+        let Effect { operations, cycles, .. } = self.each[self.place(position, channel)];
+        (operations, cycles)
+    }
+
+    /// The values that one spike changes.
+    #[inline]
+    pub fn changes(&self, position: u32, channel: u32) -> &[Range<u32>] {
+        let at = self.place(position, channel);
+        let start = if at == 0 { 0 } else { self.each[at - 1].end };
+        &self.changes[start as usize..self.each[at].end as usize]
+    }
+}
+
+/// Appends what a spike changes in a part, values that follow each other as one.
+fn change(reach: &Reach, position: u32, channel: u32, to: &Part, changes: &mut Vec<Range<u32>>) {
+    let first = changes.len();
+    for (number, region) in to.numbered() {
+        for area in reach.areas(position, channel) {
+            let channels = area.channels.start.max(region.channels.start)..area.channels.end.min(region.channels.end);
+            let positions =
+                area.positions.start.max(region.positions.start)..area.positions.end.min(region.positions.end);
+            for position in positions.filter(|_| !channels.is_empty()) {
+                let start = (number + region.local(position, channels.start)) as u32;
+                let end = start + channels.len() as u32;
+                match changes[first..].last_mut().filter(|last| last.end == start) {
+                    Some(last) => last.end = end,
+                    None => changes.push(start..end),
+                }
+            }
+        }
     }
 }
 
@@ -120,7 +168,7 @@ impl<'a> Machine<'a> {
         let seats = seats.collect();
         let control_flits = packets::control_flits(&wiring.noc);
         let order = Order::default();
-        Ok(Self { program, graph, timing, seats, ways, slice_at, reaches, control_flits, order, wiring })
+        Ok(Self { program, graph, timing, seats, ways, slice_at, control_flits, order, wiring })
     }
 
     /// The route of each spike of a slice.
@@ -146,7 +194,7 @@ impl<'a> Seat<'a> {
         let work = |source: &SliceId| {
             let source = &program.slices[source.index()];
             let reach = reaches.get(&(here.stage, source.stage)).unwrap_or(&nothing);
-            Work::new(reach, &source.region, &here.region, &pace)
+            Work::new(reach, &source.region, &here.region, &pace, matches!(role, Role::Core(_)))
         };
         Self {
             stage: here.stage,

@@ -15,6 +15,7 @@ use crate::hardware::Discipline;
 use crate::units::{Cycle, SliceId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// A step that nobody has begun.
 const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
@@ -71,7 +72,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             while self.calendar.peek().is_some_and(|Reverse((due, _))| *due <= now) {
                 self.hand_over(now);
             }
-            self.mesh.launch();
+            self.mesh.launch(now);
             self.recorder.ends(now, &self.mesh);
             let calendar = self.calendar.peek().map(|Reverse((due, _))| *due);
             let next = self.mesh.next(now).into_iter().chain(calendar).min();
@@ -159,7 +160,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         seat.role.count_arrival(spikes.len() as u64, all_operations, &mut state.activity.counts);
         let stage = self.machine.seats[sender.index()].stage;
         if marked(self.machine, state.step, self.time_steps) {
-            mark(self.machine, seat, state, stage, spikes);
+            mark(seat, state, source, spikes);
         }
         self.note(slice, |step| step.begins = step.begins.min(begin));
         let (spikes, state) = (&self.parcels.get(tag).spikes, &self.slices[slice]);
@@ -171,14 +172,18 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
 
     /// The slice that is first in the calendar hands over what is due.
     fn hand_over(&mut self, now: Cycle) {
-        let Some(Reverse((_, index))) = self.calendar.pop() else { return };
-        while let Some(&(due, outgoing)) = self.slices[index as usize].outbox.front() {
-            if due > now {
-                self.calendar.push(Reverse((due, index)));
-                return;
+        let Some(&Reverse((_, index))) = self.calendar.peek() else { return };
+        let slice = index as usize;
+        while let Some((_, outgoing)) = self.slices[slice].outbox.pop_front_if(|(due, _)| *due <= now) {
+            self.let_go(slice, outgoing, now);
+        }
+        let next = self.slices[slice].outbox.front().map(|(due, _)| *due);
+        // What it may have put into the calendar meanwhile is not due earlier, so it is still the first.
+        if let Some(mut first) = self.calendar.peek_mut() {
+            match next {
+                Some(due) => *first = Reverse((due, index)),
+                None => drop(PeekMut::pop(first)),
             }
-            self.slices[index as usize].outbox.pop_front();
-            self.let_go(index as usize, outgoing, now);
         }
     }
 
@@ -221,22 +226,13 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
     }
 }
 
-/// Notes which neurons or vectors the spikes change.
-fn mark(machine: &Machine, seat: &Seat, state: &mut SliceState, source: crate::units::StageId, spikes: &[Spike]) {
+/// Notes which neurons or vectors the spikes of a source change.
+fn mark(seat: &Seat, state: &mut SliceState, source: Option<usize>, spikes: &[Spike]) {
     match seat.role {
         Role::Core(_) => {
-            let Some(reach) = machine.reaches.get(&(seat.stage, source)) else { return };
-            for (number, region) in seat.part.numbered() {
-                for area in spikes.iter().flat_map(|spike| reach.areas(spike.position, spike.channel)) {
-                    let channels =
-                        area.channels.start.max(region.channels.start)..area.channels.end.min(region.channels.end);
-                    let positions =
-                        area.positions.start.max(region.positions.start)..area.positions.end.min(region.positions.end);
-                    for position in positions.filter(|_| !channels.is_empty()) {
-                        let first = number + region.local(position, channels.start);
-                        state.changed.add(first..first + channels.len());
-                    }
-                }
+            let Some(work) = source.map(|source| &seat.inputs[source]) else { return };
+            for range in spikes.iter().flat_map(|spike| work.changes(spike.position, spike.channel)) {
+                state.changed.add(range.start as usize..range.end as usize);
             }
         }
         Role::Softmax(vectors) => {

@@ -165,7 +165,7 @@ impl<'w> Run<'w> {
                 self.make(sender);
             }
         }
-        self.mesh.launch();
+        self.mesh.launch(now);
         if now + 1 == self.plan.warm_up + self.plan.measure {
             let flits = self.mesh.link_flits().into_iter().zip(&self.before);
             self.measured.link_flits = flits.map(|(flits, before)| flits - before).collect();

@@ -34,7 +34,7 @@ pub fn run(mesh: &mut Mesh, mut schedule: Vec<(Cycle, UnitId, Packet)>) -> (Vec<
         while let Some((_, unit, packet)) = schedule.next_if(|&(at, ..)| at <= now) {
             mesh.inject(unit, packet);
         }
-        mesh.launch();
+        mesh.launch(now);
         looked += 1;
         let injection = schedule.peek().map(|&(at, ..)| at);
         let Some(next) = mesh.next(now).into_iter().chain(injection).min() else { return (deliveries, looked) };

@@ -1,7 +1,6 @@
 //! Who gets what in a cycle of a router: virtual channels to heads, the switch to input ports, both by turns.
 
 use super::events::Leaving;
-use super::hop::alone;
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wiring::{Wiring, bits, bits64};
 use super::{MOST_PORTS, Mesh, NOTHING, SIDES};
@@ -62,36 +61,38 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
 
     /// Moves what can be moved to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.
     pub fn allocate(mut self, wanted: u32) -> u32 {
-        let alone = alone::<VCS>(self.router.occupied) & !self.router.odd;
-        let mut contested = 0;
-        for output in bits(wanted) {
-            if self.ports[output as usize].want & !alone != 0 {
-                contested |= 1 << output;
-            } else if let Some(at) = self.offer(output as usize) {
-                self.take_turns(at as usize, output as usize);
-                self.grant(at as usize, NOTHING, output as usize);
-            }
-        }
-        if contested != 0 {
-            self.allocate_among(contested);
-        }
-        bits(self.busy)
-            .filter(|&output| self.ports[output as usize].want != 0)
-            .fold(0, |again, output| again | 1 << output)
-    }
-
-    /// The same for outputs for which ports ask that may ask for others as well.
-    fn allocate_among(&mut self, wanted: u32) {
-        let (mut speakers, mut offers, mut offered) = ([0u8; MOST_PORTS], [0u32; MOST_PORTS], 0u32);
+        let (mut speakers, mut offering, mut offered, mut several) = ([0u8; MOST_PORTS], 0u32, 0u32, false);
         for output in bits(wanted) {
             let Some(at) = self.offer(output as usize) else { continue };
-            let port = at as usize / self.vcs();
+            let port = 1 << (at as usize / self.vcs());
             speakers[output as usize] = at as u8;
+            offering |= 1 << output;
+            several |= offered & port != 0;
+            offered |= port;
+        }
+        if several {
+            self.accept(offering, &speakers);
+        } else {
+            for output in bits(offering) {
+                let at = usize::from(speakers[output as usize]);
+                self.take_turns(at, output as usize);
+                self.grant(at, self.flit_for(at, output), output as usize);
+            }
+        }
+        let again = |output: &u32| self.ports[*output as usize].want != 0;
+        bits(self.busy).filter(again).fold(0, |again, output| again | 1 << output)
+    }
+
+    /// Each port takes one of the outputs that offer it the switch.
+    fn accept(&mut self, offering: u32, speakers: &[u8; MOST_PORTS]) {
+        let (mut offers, mut offered) = ([0u32; MOST_PORTS], 0u32);
+        for output in bits(offering) {
+            let port = usize::from(speakers[output as usize]) / self.vcs();
             offers[port] |= 1 << output;
             offered |= 1 << port;
         }
         for port in bits(offered) {
-            self.take_switch(port as usize, offers[port as usize], &speakers);
+            self.take_switch(port as usize, offers[port as usize], speakers);
         }
     }
 
@@ -301,11 +302,12 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
 /// The one of an output's virtual channels that the packet of a queue holds.
 #[inline]
 pub(super) fn held_vc(owned: u16, downstream: &[Downstream], at: usize) -> usize {
-    if let [_] = downstream {
-        return 0;
+    let own = |vc: usize| owned & (1 << vc) != 0 && usize::from(downstream[vc].owner) == at;
+    match downstream.len() {
+        1 => 0,
+        2 => usize::from(own(1)),
+        count => (0..count).find(|&vc| own(vc)).unwrap_or(0),
     }
-    let own = |&vc: &u32| usize::from(downstream[vc as usize].owner) == at;
-    bits(u32::from(owned)).find(own).map_or(0, |vc| vc as usize)
 }
 
 /// The first set bit of a mask that is not empty, from `turn` on and then from the start.

@@ -8,25 +8,30 @@ use crate::units::{Cycle, UnitId};
 
 impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`.
+    #[inline]
     pub(super) fn arrive(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let count = self.leaving.returning.begin(now);
-        if count > 0 {
-            let credits = self.leaving.returning.take(count);
+        if self.leaving.first <= now {
+            self.arrive_all(now, deliveries);
+            self.leaving.look();
+        }
+    }
+
+    fn arrive_all(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        if self.leaving.returning.first <= now {
+            let credits = self.leaving.returning.take(now);
             credits.events().into_iter().for_each(|credits| self.credit(credits));
             self.leaving.returning.done(credits);
         }
-        for kind in 0..self.leaving.pauses.len() {
-            let count = self.leaving.pauses[kind].begin(now);
-            if count > 0 {
-                let links = self.leaving.pauses[kind].take(count);
+        for pause in 0..self.leaving.pauses.len() {
+            if self.leaving.pauses[pause].first <= now {
+                let links = self.leaving.pauses[pause].take(now);
                 links.events().into_iter().flatten().for_each(|&link| self.reopen(link as usize));
-                self.leaving.pauses[kind].done(links);
+                self.leaving.pauses[pause].done(links);
             }
         }
         for kind in 0..KINDS {
-            let count = self.leaving.links[kind].begin(now);
-            if count > 0 {
-                let flits = self.leaving.links[kind].take(count);
+            if self.leaving.links[kind].first <= now {
+                let flits = self.leaving.links[kind].take(now);
                 for flits in flits.events() {
                     if kind == TO_UNITS as usize {
                         self.eject(flits, now, deliveries)
@@ -40,9 +45,8 @@ impl Mesh<'_> {
     }
 
     /// Units take flits.
-    #[inline(never)]
     fn eject(&mut self, flits: &[Arrival], now: Cycle, deliveries: &mut Vec<Delivery>) {
-        self.leaving.returning.reserve(flits.len());
+        self.leaving.reserve_credits(flits.len());
         self.leaving.resident -= flits.len() as u64;
         for &Arrival { queue: downstream, tag, index, of, .. } in flits {
             self.leaving.returning.push(downstream);
@@ -54,7 +58,7 @@ impl Mesh<'_> {
     }
 
     /// Slots of virtual channels are free again.
-    #[inline(never)]
+    #[inline]
     fn credit(&mut self, credits: &[u32]) {
         for &at in credits {
             let downstream = &mut self.downstream[at as usize];
@@ -105,14 +109,14 @@ impl Mesh<'_> {
     #[inline(never)]
     fn enqueue(&mut self, flits: &[Arrival], now: Cycle) {
         for &Arrival { queue: at, tag, way, index, of } in flits {
-            let tile = at as usize >> self.wiring.queue_bits;
+            let (tile, own) = self.wiring.place_of_queue(at as usize);
             let outputs = self.wiring.outputs(way, self.routers[tile].place);
             let flit = Flit { tag, way, outputs, index, of };
             let queue = &mut self.queues[at as usize];
             queue.len += 1;
             if queue.len == 1 {
                 queue.front = flit;
-                self.come_first(at as usize, flit);
+                self.come_first(tile, own, flit);
                 if let Some(ready) = self.ready.get_mut(at as usize) {
                     *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
                 }
@@ -122,15 +126,14 @@ impl Mesh<'_> {
         }
     }
 
-    /// A flit that is the first of its queue asks for its outputs.
-    #[inline]
-    fn come_first(&mut self, at: usize, flit: Flit) {
-        let (tile, bit) = (at >> self.wiring.queue_bits, 1 << (at & ((1 << self.wiring.queue_bits) - 1)));
-        let router = &mut self.routers[tile];
+    /// A flit that is the first of a router's queue asks for its outputs.
+    #[inline(always)]
+    fn come_first(&mut self, tile: usize, at: usize, flit: Flit) {
+        let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
         if flit.is_odd() {
             router.odd |= bit;
-            self.ask_all(at, flit.outputs);
+            self.ask_all(tile, at, flit.outputs);
         } else {
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
             self.ports[port].want |= bit;
@@ -139,11 +142,10 @@ impl Mesh<'_> {
     }
 
     /// A queue asks for several outputs.
-    fn ask_all(&mut self, at: usize, outputs: u32) {
-        let (tile, bit) = (at >> self.wiring.queue_bits, 1 << (at & ((1 << self.wiring.queue_bits) - 1)));
+    fn ask_all(&mut self, tile: usize, at: usize, outputs: u32) {
         for output in bits(outputs) {
             let port = self.wiring.port(tile, output);
-            self.ports[port].want |= bit;
+            self.ports[port].want |= 1 << at;
             self.ports_awake.wake(port);
         }
     }
@@ -160,12 +162,16 @@ impl Mesh<'_> {
         // A flit of the first packet may leave by outputs that have taken those before it.
         let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
         if of_first && self.wiring.cut_through() {
-            self.ask_all(at, flit.outputs);
+            let (tile, at) = self.wiring.place_of_queue(at);
+            self.ask_all(tile, at, flit.outputs);
         }
     }
 
     /// The next flits of queues whose first ones have left come to the front.
     pub(super) fn step_up(&mut self, now: Cycle) {
+        if self.followed.is_empty() {
+            return;
+        }
         let mut followed = std::mem::take(&mut self.followed);
         for at in followed.drain(..).map(|at| at as usize) {
             let queue = &mut self.queues[at];
@@ -174,7 +180,8 @@ impl Mesh<'_> {
             if let Some(ready) = self.ready.get_mut(at) {
                 *ready = now + self.wiring.timing.head_cycles;
             }
-            self.come_first(at, next.flit);
+            let (tile, at) = self.wiring.place_of_queue(at);
+            self.come_first(tile, at, next.flit);
         }
         self.followed = followed;
     }

@@ -1,35 +1,49 @@
-//! Who may be able to move something: routers or sources, one bit each.
+//! Who may be able to move something: outputs or sources, one bit each.
 
-/// A set of small numbers that is gone through word by word.
+/// A set of small numbers that is gone through word by word, without looking at words that are empty.
 #[derive(Debug, Clone)]
-pub(super) struct Awake(Vec<u64>);
+pub(super) struct Awake {
+    words: Vec<u64>,
+    /// The words with anything in them, one bit each.
+    filled: Vec<u64>,
+}
 
 impl Awake {
     pub fn new(len: usize) -> Self {
-        Self(vec![0; len.div_ceil(64)])
+        let words = len.div_ceil(64);
+        Self { words: vec![0; words], filled: vec![0; words.div_ceil(64)] }
     }
 
     #[inline]
     pub fn wake(&mut self, index: usize) {
-        self.0[index / 64] |= 1 << (index % 64);
+        self.wake_all(index / 64, 1 << (index % 64));
     }
 
+    /// Adds numbers of one word.
     #[inline]
     pub fn wake_all(&mut self, word: usize, bits: u64) {
-        self.0[word] |= bits;
+        self.words[word] |= bits;
+        self.filled[word / 64] |= 1 << (word % 64);
     }
 
-    pub fn words(&self) -> usize {
-        self.0.len()
+    /// How many groups of 64 words there are.
+    pub fn groups(&self) -> usize {
+        self.filled.len()
+    }
+
+    /// Takes the words out of a group that have anything in them, one bit each: they are to be taken themselves.
+    #[inline]
+    pub fn take_group(&mut self, group: usize) -> u64 {
+        std::mem::take(&mut self.filled[group])
     }
 
     /// Takes out all of one word.
     #[inline]
     pub fn take(&mut self, word: usize) -> u64 {
-        std::mem::take(&mut self.0[word])
+        std::mem::take(&mut self.words[word])
     }
 
     pub fn any(&self) -> bool {
-        self.0.iter().any(|&word| word != 0)
+        self.filled.iter().any(|&group| group != 0)
     }
 }

@@ -9,31 +9,32 @@ use std::collections::VecDeque;
 /// Events of one latency: those of one cycle are due together, in the order in which the cycles were.
 #[derive(Debug, Clone)]
 pub(super) struct Pending<T> {
+    /// When the first of them are due; at the end of time if there are none, or those of the cycle that is going on.
+    pub first: Cycle,
     latency: Cycle,
     /// A ring of events, as many places as a power of two.
     events: Vec<T>,
-    /// The first of them, and the one after the last: counted on and on.
+    /// The first of them, and the one after the last: counted on and on; and the first one of the cycle that is going on.
     head: usize,
     tail: usize,
-    /// When those of the cycle that is going on are due.
-    due: Cycle,
+    fresh: usize,
     /// When those of earlier cycles are due, and where they end.
     waiting: VecDeque<(Cycle, usize)>,
 }
 
 impl<T: Copy + Default> Pending<T> {
     pub fn new(latency: Cycle) -> Self {
-        Self { latency, events: vec![], head: 0, tail: 0, due: 0, waiting: VecDeque::new() }
+        Self { first: Cycle::MAX, latency, events: vec![], head: 0, tail: 0, fresh: 0, waiting: VecDeque::new() }
     }
 
     /// Makes room for so many events more.
-    #[inline]
-    pub fn reserve(&mut self, more: usize) {
+    fn reserve(&mut self, more: usize) {
         if self.events.len() < self.tail - self.head + more {
             self.grow(self.tail - self.head + more);
         }
     }
 
+    #[cold]
     fn grow(&mut self, len: usize) {
         let mut events = vec![T::default(); len.next_power_of_two()];
         let mask = events.len() - 1;
@@ -50,38 +51,32 @@ impl<T: Copy + Default> Pending<T> {
         self.tail += 1;
     }
 
-    /// Begins a cycle, and says how many events are due in it.
+    /// Ends a cycle: what was added in it is due a latency later.
     #[inline]
-    pub fn begin(&mut self, now: Cycle) -> usize {
-        if self.waiting.back().map_or(self.head, |&(_, end)| end) != self.tail {
-            self.waiting.push_back((self.due, self.tail));
+    pub fn close(&mut self, now: Cycle) {
+        if self.fresh != self.tail {
+            self.waiting.push_back((now + self.latency, self.tail));
+            self.fresh = self.tail;
+            self.first = self.first.min(now + self.latency);
         }
-        self.due = now + self.latency;
-        let mut end = self.head;
-        while let Some(&(_, next)) = self.waiting.front().filter(|(due, _)| *due <= now) {
-            end = next;
-            self.waiting.pop_front();
-        }
-        end - self.head
     }
 
-    /// Hands the next `count` events to somebody who adds none to these.
+    /// Hands the events that are due to somebody who adds none to these.
     #[inline]
-    pub fn take(&mut self, count: usize) -> Batch<T> {
-        let batch = Batch { events: std::mem::take(&mut self.events), head: self.head, count };
-        self.head += count;
-        batch
+    pub fn take(&mut self, now: Cycle) -> Batch<T> {
+        let (head, mut end) = (self.head, self.head);
+        while let Some((_, next)) = self.waiting.pop_front_if(|(due, _)| *due <= now) {
+            end = next;
+        }
+        self.first = self.waiting.front().map_or(Cycle::MAX, |&(due, _)| due);
+        self.head = end;
+        Batch { events: std::mem::take(&mut self.events), head, count: end - head }
     }
 
     /// Takes the memory of events back that are done.
     #[inline]
     pub fn done(&mut self, batch: Batch<T>) {
         self.events = batch.events;
-    }
-
-    pub fn next(&self) -> Option<Cycle> {
-        let open = if self.head == self.tail { None } else { Some(self.due) };
-        self.waiting.front().map(|(due, _)| *due).or(open)
     }
 }
 
@@ -122,31 +117,96 @@ pub(super) struct Leaving {
     pub links: [Pending<Arrival>; KINDS],
     /// Slots on their way back to a virtual channel's upstream end.
     pub returning: Pending<u32>,
-    /// Ports, then units' packet queues, whose links become free again, for each kind, where the interval is longer than a cycle.
-    pub pauses: [Pending<u32>; KINDS],
+    /// Ports, then units' packet queues, whose links become free again, for each interval longer than a cycle.
+    pub pauses: Vec<Pending<u32>>,
+    /// Which one of them is that of each kind of link; none where a flit may leave in every cycle.
+    pause_of: [Option<u8>; KINDS],
     /// Flits that wait behind others in queues.
     pub pool: Pool,
     /// Flits in queues, on links and on their way to units, and packets in sources.
     pub resident: u64,
+    /// Events of each kind for which there is room at least.
+    room: usize,
+    /// Whether anything may have been added in the cycle that is going on.
+    fresh: bool,
+    /// When the first of all that was added before is due, at the end of time if there is nothing.
+    pub first: Cycle,
 }
+
+/// Events for which room is made at once.
+const ROOM: usize = 256;
 
 impl Leaving {
     pub fn new(wiring: &Wiring) -> Self {
+        let mut intervals: Vec<Cycle> = wiring.intervals.into_iter().filter(|&interval| interval > 1).collect();
+        intervals.sort_unstable();
+        intervals.dedup();
+        let pause_of = wiring.intervals.map(|own| intervals.binary_search(&own).ok().map(|at| at as u8));
         Self {
             links: wiring.link_cycles.map(Pending::new),
             // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
             returning: Pending::new(wiring.timing.credit_cycles.max(1)),
-            pauses: wiring.intervals.map(Pending::new),
+            pauses: intervals.into_iter().map(Pending::new).collect(),
+            pause_of,
             pool: Pool::new(),
             resident: 0,
+            room: 0,
+            fresh: false,
+            first: Cycle::MAX,
         }
     }
 
+    /// Makes room for so many credits.
+    pub fn reserve_credits(&mut self, more: usize) {
+        self.fresh = true;
+        self.returning.reserve(self.room + more);
+    }
+
     /// Makes room for what so many ports can send in a cycle.
-    pub fn reserve(&mut self, ports: usize) {
-        self.links.iter_mut().for_each(|link| link.reserve(ports));
-        self.returning.reserve(ports);
-        self.pauses.iter_mut().for_each(|pauses| pauses.reserve(ports));
+    #[inline]
+    pub fn reserve(&mut self, ports: u32) {
+        self.fresh = true;
+        if self.room < ports as usize {
+            self.room = ROOM;
+            self.links.iter_mut().for_each(|link| link.reserve(ROOM));
+            self.returning.reserve(ROOM);
+            self.pauses.iter_mut().for_each(|pauses| pauses.reserve(ROOM));
+        }
+        self.room -= ports as usize;
+    }
+
+    /// Ends a cycle.
+    #[inline]
+    pub fn close(&mut self, now: Cycle) {
+        if std::mem::take(&mut self.fresh) {
+            self.links.iter_mut().for_each(|link| link.close(now));
+            self.returning.close(now);
+            self.pauses.iter_mut().for_each(|pauses| pauses.close(now));
+            self.look();
+        }
+    }
+
+    /// Looks when the first of it is due.
+    #[inline]
+    pub fn look(&mut self) {
+        let links = self.links.iter().fold(self.returning.first, |first, link| first.min(link.first));
+        self.first = self.pauses.iter().fold(links, |first, pauses| first.min(pauses.first));
+    }
+
+    /// Keeps a link from taking another flit for its interval; whether that is longer than a cycle.
+    #[inline]
+    pub fn pause(&mut self, kind: u8, link: u32) -> bool {
+        let pause = self.pause_of[kind as usize];
+        if let Some(pause) = pause {
+            self.pauses[pause as usize].push(link);
+        }
+        pause.is_some()
+    }
+
+    /// Whether there are links that do not take a flit in every cycle.
+    #[inline]
+    pub fn pausing(&self) -> bool {
+        !self.pauses.is_empty()
     }
 
     /// Puts a flit on a link.
@@ -154,11 +214,29 @@ impl Leaving {
     pub fn over_link(&mut self, kind: u8, flit: Arrival) {
         self.links[kind as usize].push(flit);
     }
+}
 
-    /// When the next of it is due.
-    pub fn next(&self) -> Option<Cycle> {
-        let links = self.links.iter().filter_map(Pending::next);
-        let pauses = self.pauses.iter().filter_map(Pending::next);
-        links.chain(pauses).chain(self.returning.next()).min()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_due_a_latency_later_in_their_order_however_the_ring_grows() {
+        let mut pending = Pending::new(3);
+        let (mut came, mut wanted) = (vec![], vec![]);
+        for now in 0..40 {
+            let batch = pending.take(now);
+            came.extend(batch.events().concat().into_iter().map(|event: u64| (now, event)));
+            pending.done(batch);
+            let count = now % 7 * 5;
+            pending.reserve(count as usize);
+            for event in 0..count {
+                pending.push(event);
+                wanted.push((now + 3, event));
+            }
+            pending.close(now);
+        }
+        wanted.retain(|(due, _)| *due < 40);
+        assert_eq!(came, wanted);
     }
 }

@@ -42,6 +42,7 @@ use awake::Awake;
 use events::Leaving;
 use source::Source;
 use state::{Downstream, Port, Queue, Router};
+use wiring::bits64;
 
 /// A packet as the network sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,25 @@ pub enum Order {
     Forward,
     /// The other way round.
     Backward,
+}
+
+impl Order {
+    /// The number that comes as `nth` of so many.
+    fn of(self, nth: usize, count: usize) -> usize {
+        match self {
+            Self::Forward => nth,
+            Self::Backward => count - 1 - nth,
+        }
+    }
+
+    /// The bit of a mask, which is not empty, that comes first.
+    #[inline]
+    fn first(self, mask: u64) -> u32 {
+        match self {
+            Self::Forward => mask.trailing_zeros(),
+            Self::Backward => mask.ilog2(),
+        }
+    }
 }
 
 /// The state of the network on chip.
@@ -132,7 +152,9 @@ impl<'w> Mesh<'w> {
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         let first = deliveries.len();
         self.arrive(now, deliveries);
-        deliveries[first..].sort_unstable();
+        if deliveries.len() > first + 1 {
+            deliveries[first..].sort_unstable();
+        }
         match self.vcs {
             1 => self.visit_all::<1>(now),
             2 => self.visit_all::<2>(now),
@@ -142,50 +164,65 @@ impl<'w> Mesh<'w> {
 
     /// Lets every router that is awake move what it can; `VCS` is the number of virtual channels, or 0 for any other one.
     fn visit_all<const VCS: usize>(&mut self, now: Cycle) {
-        let words = self.ports_awake.words();
-        for nth in 0..words {
-            let word = if self.order == Order::Forward { nth } else { words - 1 - nth };
-            let mut wanted = self.ports_awake.take(word);
-            if wanted != 0 {
-                self.leaving.reserve(64);
-            }
-            if self.wiring.plain {
-                wanted = self.hop::<VCS>(word, wanted);
-            }
-            while wanted != 0 {
-                let port = if self.order == Order::Forward { wanted.trailing_zeros() } else { wanted.ilog2() };
-                let first = port >> self.wiring.port_bits << self.wiring.port_bits;
-                let outputs = (wanted >> first) as u32 & self.wiring.sides;
-                wanted &= !(u64::from(self.wiring.sides) << first);
-                let tile = (word * 64 + first as usize) >> self.wiring.port_bits;
-                let again = Visit::<VCS>::of(self, tile, now).allocate(outputs);
-                self.ports_awake.wake_all(word, u64::from(again) << first);
+        for nth in 0..self.ports_awake.groups() {
+            let group = self.order.of(nth, self.ports_awake.groups());
+            let mut words = self.ports_awake.take_group(group);
+            while words != 0 {
+                let word = self.order.first(words);
+                words &= !(1 << word);
+                self.visit_word::<VCS>(group * 64 + word as usize, now);
             }
         }
         self.step_up(now);
     }
 
-    /// Second half of a cycle: units' packet queues send their next flits.
-    pub fn launch(&mut self) {
-        for at in 0..self.sources_awake.words() {
-            let mut word = self.sources_awake.take(at);
-            if word != 0 {
-                self.leaving.reserve(64);
+    /// The same for the routers of one word.
+    #[inline]
+    fn visit_word<const VCS: usize>(&mut self, word: usize, now: Cycle) {
+        let mut wanted = self.ports_awake.take(word);
+        self.leaving.reserve(wanted.count_ones());
+        if self.wiring.plain && !self.leaving.pausing() {
+            wanted = self.hop::<VCS, false>(word, wanted);
+        } else if self.wiring.plain {
+            wanted = self.hop::<VCS, true>(word, wanted);
+        }
+        while wanted != 0 {
+            let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
+            let outputs = (wanted >> first) as u32 & self.wiring.sides;
+            wanted &= !(u64::from(self.wiring.sides) << first);
+            let tile = (word * 64 + first as usize) >> self.wiring.port_bits;
+            let again = Visit::<VCS>::of(self, tile, now).allocate(outputs);
+            if again != 0 {
+                self.ports_awake.wake_all(word, u64::from(again) << first);
             }
-            while word != 0 {
-                let source = at * 64 + word.trailing_zeros() as usize;
-                word &= word - 1;
-                if self.send(source) {
-                    self.sources_awake.wake(source);
+        }
+    }
+
+    /// Second half of a cycle: units' packet queues send their next flits, and the cycle ends.
+    pub fn launch(&mut self, now: Cycle) {
+        for group in 0..self.sources_awake.groups() {
+            for word in bits64(self.sources_awake.take_group(group)) {
+                let word = group * 64 + word as usize;
+                let sources = self.sources_awake.take(word);
+                self.leaving.reserve(sources.count_ones());
+                for source in bits64(sources) {
+                    let source = word * 64 + source as usize;
+                    if self.send(source) {
+                        self.sources_awake.wake(source);
+                    }
                 }
             }
         }
+        self.leaving.close(now);
     }
 
     /// The next cycle in which anything can happen without a new packet; none if all is delivered, or stuck.
     #[must_use]
     pub fn next(&self, now: Cycle) -> Option<Cycle> {
-        if self.ports_awake.any() || self.sources_awake.any() { Some(now + 1) } else { self.leaving.next() }
+        if self.ports_awake.any() || self.sources_awake.any() {
+            return Some(now + 1);
+        }
+        (self.leaving.first < Cycle::MAX).then_some(self.leaving.first)
     }
 
     /// Whether no packet is underway.

@@ -51,11 +51,9 @@ impl<const VCS: usize> Visit<'_, VCS> {
     /// Counts a flit that leaves, and keeps the link until the next one may.
     #[inline]
     fn count(&mut self, output: usize, kind: u8) {
-        let interval = self.wiring.intervals[kind as usize];
         self.flits[output] += 1;
-        if interval > 1 {
+        if self.leaving.pause(kind, self.first_port + output as u32) {
             self.router.open &= !(1 << output);
-            self.leaving.pauses[kind as usize].push(self.first_port + output as u32);
         }
     }
 

@@ -76,11 +76,7 @@ impl Mesh<'_> {
         downstream.credits -= 1;
         source.credited &= !(u16::from(downstream.credits == 0) << source.vc);
         self.flits[channel] += 1;
-        let interval = self.wiring.intervals[FROM_UNITS as usize];
-        if interval > 1 {
-            source.open = false;
-            self.leaving.pauses[FROM_UNITS as usize].push(channel as u32);
-        }
+        source.open = !self.leaving.pause(FROM_UNITS, channel as u32);
         let queue = source.behind + u32::from(source.vc);
         self.leaving.over_link(FROM_UNITS, Arrival { queue, tag, way, index, of });
         self.leaving.resident += 1;

@@ -21,7 +21,7 @@ impl Flit {
     /// Whether it belongs to a longer packet, or has not one output.
     #[inline]
     pub fn is_odd(&self) -> bool {
-        self.of != 1 || !self.outputs.is_power_of_two()
+        self.of != 1 || !(self.way.is_straight() || self.outputs.is_power_of_two())
     }
 
     #[inline]
@@ -97,7 +97,7 @@ impl Port {
             turn: 0,
             output_turn: 0,
             vc_turn: 0,
-            kind: wiring.kind[port],
+            kind: wiring.alike(wiring.kind[port]),
         }
     }
 }

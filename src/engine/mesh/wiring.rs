@@ -20,6 +20,14 @@ pub const NOTHING: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Way(u32);
 
+impl Way {
+    /// Whether it leads to one unit.
+    #[inline]
+    pub(super) fn is_straight(self) -> bool {
+        self.0 & STRAIGHT != 0
+    }
+}
+
 /// Kinds of link, as places in the tables of the wiring: within a chip along rows and along columns, and between chips.
 const HORIZONTAL: u8 = 0;
 const VERTICAL: u8 = 1;
@@ -101,8 +109,7 @@ pub struct Wiring {
     pub(super) sides: u32,
     /// The first queue of every port, one bit each.
     pub(super) first_queues: u64,
-    /// Whether a flit without rivals moves on in the cycle in which it asks, into any virtual channel: a mesh, speculation, and a
-    /// flit a cycle over every link.
+    /// Whether a flit without rivals moves on in the cycle in which it asks, into any virtual channel: a mesh with speculation.
     pub(super) plain: bool,
     branchings: Vec<Branching>,
 }
@@ -158,12 +165,10 @@ impl Wiring {
             units,
             sides: ((1u64 << most.next_power_of_two()) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
-            plain: false,
+            plain: vcs <= 2 && timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh,
             branchings: vec![],
         };
         wiring.connect(topology);
-        let each_cycle = wiring.kind.iter().all(|&kind| wiring.intervals[kind as usize] == 1);
-        wiring.plain = vcs <= 2 && timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh && each_cycle;
         Ok(wiring)
     }
 
@@ -225,6 +230,12 @@ impl Wiring {
     #[inline]
     pub(super) fn place_of(&self, port: usize) -> (usize, usize) {
         (port >> self.port_bits, port & ((1 << self.port_bits) - 1))
+    }
+
+    /// The router of a queue, and which one of its queues it is.
+    #[inline]
+    pub(super) fn place_of_queue(&self, queue: usize) -> (usize, usize) {
+        (queue >> self.queue_bits, queue & ((1 << self.queue_bits) - 1))
     }
 
     /// The first queue of an input port.
@@ -313,7 +324,7 @@ impl Wiring {
     /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit.
     #[inline]
     pub(super) fn outputs(&self, way: Way, (x, y): (u16, u16)) -> u32 {
-        if way.0 & STRAIGHT == 0 {
+        if !way.is_straight() {
             return self.branchings[way.0 as usize].outputs;
         }
         let Spot { place: (to_x, to_y), here } = self.spots[(way.0 & !STRAIGHT) as usize];
@@ -337,7 +348,7 @@ impl Wiring {
 
     /// Whether a closing link of a torus lies ahead of a flit, in this dimension, when it has left a router by a side.
     pub(super) fn closing_ahead(&self, way: Way, (x, y): (u16, u16), side: usize) -> bool {
-        if way.0 & STRAIGHT == 0 {
+        if !way.is_straight() {
             return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
         }
         let to = self.units[(way.0 & !STRAIGHT) as usize].tile;
@@ -354,10 +365,16 @@ impl Wiring {
         roomy.fold(0, |vcs, (_, vc)| vcs | 1 << vc)
     }
 
+    /// The first kind of link between routers that takes as long as another one.
+    pub(super) fn alike(&self, kind: u8) -> u8 {
+        let takes = |kind: u8| (self.link_cycles[kind as usize], self.intervals[kind as usize]);
+        (0..FROM_UNITS).find(|&other| kind < FROM_UNITS && takes(other) == takes(kind)).unwrap_or(kind)
+    }
+
     /// Where a flit is after it has left by an output; it has arrived behind that of a unit.
     #[inline]
     pub(super) fn next(&self, way: Way, output: usize) -> Way {
-        if way.0 & STRAIGHT != 0 {
+        if way.is_straight() {
             return way;
         }
         self.branchings[way.0 as usize].next.get(output).map_or(way, |&next| Way(next))
