@@ -1,7 +1,9 @@
-//! How long an image takes without a chip, spiking and not, against the published PyTorch code on two threads.
+//! How long an image takes without a chip, spiking and not, against the published PyTorch code on two threads; and how near
+//! each stage of the spiking run comes to what the machine can do at best.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     missing_docs,
     reason = "a measurement may fail loudly and prints its figures"
 )]
@@ -9,11 +11,16 @@
 mod held;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use held::limits::Limits;
 use held::{Limit, TIME_STEPS, measure, options, real};
-use spikemesh::functional::{FunctionalError, IntegerAnn, Spiking, each_image, float_ann};
+use spikemesh::functional::{FunctionalError, IntegerAnn, Outcome, Spiking, each_image, float_ann};
+use spikemesh::graph::{Graph, Stage, StageKind};
+use std::time::Instant;
 
 /// Images of one measurement: enough to keep all threads busy.
 const IMAGES: usize = 16;
+/// Runs of each image whose stages are measured; the fastest counts.
+const REPEATS: usize = 15;
 /// What the published code takes for the 4 steps of an image.
 const PYTORCH_SPIKING: f64 = 26.4;
 /// What its float network takes for an image, at best.
@@ -21,23 +28,101 @@ const PYTORCH_FLOAT: f64 = 3.0;
 
 fn an_image(criterion: &mut Criterion) {
     let Some((network, graph, images)) = real(IMAGES) else { return };
-    let mut group = criterion.benchmark_group("an image of cifar10-d128-b2, T = 4, all threads");
-    group.sample_size(10);
     let (spiking, integer, options) = (Spiking::new(&graph), IntegerAnn::new(&graph), options(false));
-    let limits = [
-        Limit { milliseconds: PYTORCH_SPIKING / 10.0, why: "a tenth of the published code's 26.4 ms" },
-        Limit { milliseconds: PYTORCH_SPIKING / 25.0, why: "a twenty-fifth of it" },
-    ];
-    measure(&mut group, "spiking, to silence", IMAGES, &limits, || {
-        each_image(&images, |_, image| Ok::<_, FunctionalError>(spiking.run(image, &options)?.steps)).unwrap()
-    });
-    let limit = Limit { milliseconds: PYTORCH_FLOAT / 5.0, why: "a fifth of PyTorch's 3.0 ms in floats" };
-    measure(&mut group, "integer network", IMAGES, &[limit], || {
-        each_image(&images, |_, image| integer.run(image, TIME_STEPS)).unwrap()
-    });
-    let limit = Limit { milliseconds: PYTORCH_FLOAT * 2.0, why: "twice PyTorch's 3.0 ms" };
-    measure(&mut group, "float network", IMAGES, &[limit], || float_ann(&network, &images).unwrap());
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut group = criterion.benchmark_group(format!("an image of cifar10-d128-b2, T = 4, threads: {threads}"));
+        group.sample_size(10);
+        // limits are for two threads; one takes twice as long
+        let limit = |milliseconds: f64, why| Limit { milliseconds: milliseconds * 2.0 / threads as f64, why };
+        let limits = [
+            limit(PYTORCH_SPIKING / 10.0, "a tenth of the published code's 26.4 ms on two threads"),
+            limit(PYTORCH_SPIKING / 25.0, "a twenty-fifth of it"),
+        ];
+        measure(&mut group, "spiking, to silence", IMAGES, &limits, || {
+            let run = |_, image: &[u8]| Ok::<_, FunctionalError>(spiking.run(image, &options)?.steps);
+            pool.install(|| each_image(&images, run)).unwrap()
+        });
+        let fifth = [limit(PYTORCH_FLOAT / 5.0, "a fifth of PyTorch's 3.0 ms in floats on two threads")];
+        measure(&mut group, "integer network", IMAGES, &fifth, || {
+            pool.install(|| each_image(&images, |_, image| integer.run(image, TIME_STEPS))).unwrap()
+        });
+        let twice = [limit(PYTORCH_FLOAT * 2.0, "twice PyTorch's 3.0 ms on two threads")];
+        measure(&mut group, "float network", IMAGES, &twice, || pool.install(|| float_ann(&network, &images)).unwrap());
+    }
 }
 
-criterion_group!(benches, an_image);
+/// Products that a stage would take as a dense one: of a step.
+fn dense(graph: &Graph<i32>, stage: &Stage<i32>) -> u64 {
+    let grid = |id: &spikemesh::units::StageId| graph.stage(*id).grid;
+    match &stage.kind {
+        StageKind::Neurons(_) | StageKind::Readout { .. } => {
+            let projections = stage.kind.synapses().into_iter().flat_map(|synapses| &synapses.projections);
+            projections.map(|projection| (projection.kernel.weight_count() * stage.grid.positions()) as u64).sum()
+        }
+        StageKind::Scores { queries, keys, .. } => (grid(queries).neurons() * grid(keys).positions()) as u64,
+        StageKind::Context { values, .. } => (stage.grid.positions() * grid(values).neurons()) as u64,
+        StageKind::Input(_) | StageKind::MaxPool { .. } | StageKind::Softmax { .. } => 0,
+    }
+}
+
+/// Fastest seconds of each stage, and what the run gave, summed over images.
+fn stages(spiking: &Spiking, images: &spikemesh::images::Images) -> (Vec<f64>, Vec<Outcome>) {
+    let mut seconds = vec![0.0; spiking.graph().stages.len()];
+    let mut outcomes = vec![];
+    for index in 0..images.len() {
+        let mut fastest = vec![f64::MAX; seconds.len()];
+        for _ in 0..REPEATS {
+            let mut begin = Instant::now();
+            let mut done = |id: spikemesh::units::StageId| {
+                fastest[id.index()] = fastest[id.index()].min(begin.elapsed().as_secs_f64());
+                begin = Instant::now();
+            };
+            outcomes.push(spiking.run_observed(images.image(index), &options(false), &mut done).unwrap());
+        }
+        outcomes.truncate(index + 1);
+        seconds.iter_mut().zip(fastest).for_each(|(sum, fastest)| *sum += fastest);
+    }
+    (seconds, outcomes)
+}
+
+/// Prints each stage beside the better of the two limits for its density: rows of single spikes, or dense products.
+fn roofline(_: &mut Criterion) {
+    let Some((_, graph, images)) = real(IMAGES) else { return };
+    let limits = Limits::measure();
+    let Limits { products, rows, neurons } = limits;
+    println!(
+        "limits of one thread: {products:.0} G products of bytes, {rows:.1} G weights in rows, {neurons:.1} G neurons a second"
+    );
+    let (seconds, outcomes) = stages(&Spiking::new(&graph), &images);
+    println!("stage                             density   measured      limit  share   with its neurons");
+    for (id, stage) in graph.ids().zip(&graph.stages) {
+        let measured = seconds[id.index()] / IMAGES as f64;
+        let each = |of: &dyn Fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>() as f64 / IMAGES as f64;
+        let operations = each(&|outcome| outcome.synaptic_ops[id.index()]);
+        let sources = stage.kind.sources();
+        let busy = |outcome: &Outcome| sources.iter().map(|of| outcome.last_step[of.index()]).max().unwrap_or(0);
+        let all = each(&|outcome| dense(&graph, stage) * u64::from(busy(outcome)));
+        if all == 0.0 {
+            println!("{:<32} {:>8} {:>7.1} µs", stage.name, "", measured * 1e6);
+            continue;
+        }
+        let limit = (operations / rows).min(all / products) * 1e-9;
+        let steps = each(&|outcome| u64::from(busy(outcome).max(TIME_STEPS)));
+        let firing =
+            if stage.kind.neurons().is_some() { stage.grid.neurons() as f64 * steps / neurons * 1e-9 } else { 0.0 };
+        println!(
+            "{:<32} {:>6.1} % {:>7.1} µs {:>7.1} µs {:>4.0} % {:>6.1} µs {:>4.0} %",
+            stage.name,
+            operations / all * 100.0,
+            measured * 1e6,
+            limit * 1e6,
+            limit / measured * 100.0,
+            (limit + firing) * 1e6,
+            (limit + firing) / measured * 100.0,
+        );
+    }
+}
+
+criterion_group!(benches, an_image, roofline);
 criterion_main!(benches);

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each bench takes what it needs")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+pub mod limits;
+
 use criterion::{BenchmarkGroup, measurement::WallTime};
 use spikemesh::convert::{self, Precision};
 use spikemesh::functional::{Options, Semantics, Settle};

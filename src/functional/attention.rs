@@ -180,6 +180,7 @@ impl<S: Arithmetic> Softmax<S> {
 }
 
 /// Normalises every vector of `scores`: rows of `columns` values, cut into heads of `keys`.
+#[inline(always)]
 pub(super) fn normalise_all<S: Arithmetic>(
     softmax: &impl Normalise<S>,
     axis: SoftmaxAxis,

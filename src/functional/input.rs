@@ -18,7 +18,15 @@ pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>,
     if image.len() != grid.neurons() {
         return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
     }
-    Ok(normalised(&input.mean, &input.std, image).map(|pixel| S::pixel(pixel, input)).collect())
+    // as many bytes as there are need their arithmetic once
+    let channels = input.mean.len().max(1);
+    let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
+    let known: Vec<S> = normalised(&input.mean, &input.std, &bytes).map(|pixel| S::pixel(pixel, input)).collect();
+    let mut pixels = Vec::with_capacity(image.len());
+    for pixel in image.chunks(channels) {
+        pixels.extend(pixel.iter().enumerate().map(|(channel, &byte)| known[usize::from(byte) * channels + channel]));
+    }
+    Ok(pixels)
 }
 
 /// `(byte / 255 − mean) / std` for each byte; `mean` and `std` hold one value for each channel.

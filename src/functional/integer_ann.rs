@@ -6,7 +6,7 @@ use super::lanes::{HeadProduct, LANES, Level, Packed, Row, Width, push_words};
 use super::quantised_ann::{places, under};
 use super::softmax::{FixedSoftmax, Normalise};
 use super::{FunctionalError, Values, attention, input, quantised_ann};
-use crate::graph::{Graph, NeuronRule, Neurons, Projection, Stage, StageKind, Synapses};
+use crate::graph::{Graph, NeuronRule, Neurons, Projection, SoftmaxRule, Stage, StageKind, Synapses};
 use crate::units::{Grid, StageId};
 use multiversion::multiversion;
 
@@ -117,12 +117,7 @@ impl<'g> IntegerAnn<'g> {
                     Values::Narrow(self.scores(of(queries), of(keys), *heads as usize))
                 }
                 StageKind::Softmax { scores, rule } => {
-                    let mut shares = narrow(of(scores).1).to_vec();
-                    let columns = stage.grid.channels as usize;
-                    let softmax = FixedSoftmax::new(rule, time_steps);
-                    let keys = columns / rule.heads.max(1) as usize;
-                    attention::normalise_all(&softmax, rule.axis, keys, columns, time_steps, &mut shares);
-                    Values::Narrow(shares)
+                    Values::Narrow(softmax(narrow(of(scores).1), stage.grid.channels as usize, rule, time_steps))
                 }
                 StageKind::Context { probabilities, values, heads } => {
                     Values::Narrow(self.context(of(probabilities), of(values), *heads as usize))
@@ -309,6 +304,14 @@ fn narrow(values: &Values) -> &[i32] {
         Values::Narrow(values) => values,
         Values::Bytes(_) | Values::Wide(_) => &[],
     }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn softmax(scores: &[i32], columns: usize, rule: &SoftmaxRule, time_steps: u32) -> Vec<i32> {
+    let mut shares = scores.to_vec();
+    let (softmax, keys) = (FixedSoftmax::new(rule, time_steps), columns / rule.heads.max(1) as usize);
+    attention::normalise_all(&softmax, rule.axis, keys, columns, time_steps, &mut shares);
+    shares
 }
 
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]

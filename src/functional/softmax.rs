@@ -1,7 +1,6 @@
 //! Softmax: in fixed point as a chip does it, and in floats as published code does it.
 
 use crate::graph::SoftmaxRule;
-use multiversion::multiversion;
 
 /// Turns scores into probabilities.
 pub trait Normalise<S>: std::fmt::Debug + Send + Sync {
@@ -52,6 +51,7 @@ impl Normalise<i32> for FixedSoftmax {
         }
     }
 
+    #[inline(always)]
     fn normalise(&self, vectors: Vectors, scores: &mut [i32], step: u32) {
         let factor = self.factors[(step.max(1) as usize).min(self.factors.len()) - 1];
         let ends = scores.iter().fold((i32::MAX, i32::MIN), |(low, high), &score| (low.min(score), high.max(score)));
@@ -64,7 +64,7 @@ impl Normalise<i32> for FixedSoftmax {
             table.get(distance as usize).copied().unwrap_or_else(|| self.power(distance.into(), factor) as u32)
         };
         match vectors {
-            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, power)),
+            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, &power)),
             Vectors::Columns(columns) => self.columns(columns.max(1), scores, power),
         }
     }
@@ -72,6 +72,7 @@ impl Normalise<i32> for FixedSoftmax {
 
 impl FixedSoftmax {
     /// Normalises one vector.
+    #[inline(always)]
     fn run(&self, vector: &mut [i32], power: impl Fn(i32, i32) -> u32) {
         let largest = vector.iter().copied().max().unwrap_or_default();
         let powers: Vec<u32> = vector.iter().map(|&score| power(largest, score)).collect();
@@ -80,6 +81,7 @@ impl FixedSoftmax {
     }
 
     /// Normalises every column of a matrix.
+    #[inline(always)]
     fn columns(&self, columns: usize, scores: &mut [i32], power: impl Fn(i32, i32) -> u32) {
         let mut largest = scores[..columns.min(scores.len())].to_vec();
         for row in scores.chunks(columns) {
@@ -113,7 +115,7 @@ impl FixedSoftmax {
 }
 
 /// Probabilities from powers and the reciprocals of their sums, rounded.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+#[inline(always)]
 fn shares(powers: &[u32], reciprocals: &[u64], probabilities: &mut [i32]) {
     let half = 1u64 << (POWER_BITS + GUARD_BITS - 1);
     for ((probability, &power), reciprocal) in probabilities.iter_mut().zip(powers).zip(reciprocals) {

@@ -34,7 +34,8 @@ impl Graded<'_> {
         let mut ran = Ran::new(self.grid, self.last_input);
         let neurons = self.grid.neurons();
         let (mut now, mut sent) = (vec![0; neurons], vec![0; neurons]);
-        let mut changes: Vec<i32> = vec![];
+        let steps = time_steps.max(self.last_input) as usize + 1;
+        let mut changes: Vec<i32> = Vec::with_capacity(neurons.saturating_mul(steps));
         ran.operations = operations;
         for step in 1u32.. {
             let changed = update(step, step.saturating_sub(schedule.delay()), &mut now);

@@ -29,6 +29,7 @@ impl Windows {
 }
 
 /// Runs a max-pool on what its source sends.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn run(
     (name, grid): (&str, Grid),
     windows: &Windows,
@@ -62,6 +63,7 @@ pub(super) fn run(
 }
 
 /// The maximum of each window after each step, `[step][window][channel]`.
+#[inline(always)]
 fn maxima<N: Copy + Default + Ord>(
     windows: &Windows,
     (source, steps, delay): (&Train, u32, u32),
@@ -83,6 +85,7 @@ fn maxima<N: Copy + Default + Ord>(
 }
 
 /// Sends the changes of the maxima from step to step.
+#[inline(always)]
 fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
     name: &str,
     maxima: &[N],
@@ -120,6 +123,7 @@ fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
 }
 
 /// How maxima change, where by no more than a spike; says whether any changes by more.
+#[inline(always)]
 fn differences<N: Copy + Into<i32>>(now: &[N], before: &[N], signs: &mut [i8]) -> bool {
     let mut jump = false;
     for ((sign, &now), &before) in signs.iter_mut().zip(now).zip(before) {
@@ -131,7 +135,7 @@ fn differences<N: Copy + Into<i32>>(now: &[N], before: &[N], signs: &mut [i8]) -
 }
 
 /// The largest count under a window, channel by channel; the padding takes no part.
-#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+#[inline(always)]
 fn largest<N: Copy + Ord>(counts: &[N], covered: &[u32], maxima: &mut [N]) {
     let channels = maxima.len();
     let row = |position: u32| &counts[position as usize * channels..][..channels];

@@ -13,9 +13,6 @@ use crate::units::Grid;
 use bytemuck::Pod;
 use multiversion::multiversion;
 
-/// From this many spikes for a hundred inputs on, their sum is a product: it takes the same time for any number of them.
-const DENSE_PERCENT: usize = 100;
-
 /// What a population does in a run.
 pub(super) struct Population<'a> {
     pub name: &'a str,
@@ -180,11 +177,12 @@ impl Population<'_> {
         };
         let width = place.potentials.len();
         place.sums.clear();
-        place.sums.resize(driven.max(last) as usize * width, V::default());
         let bias = self.afferents.bias(position);
-        for row in place.sums.chunks_exact_mut(width).take(driven as usize) {
-            row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = V::of(bias));
+        for step in 1..=driven as usize {
+            place.sums.extend(bias.iter().map(|&bias| V::of(bias)));
+            place.sums.resize(step * width, V::default());
         }
+        place.sums.resize(driven.max(last) as usize * width, V::default());
         let delay = schedule.delay();
         let steps = last.saturating_sub(delay);
         let first = (delay as usize * width).min(place.sums.len());
@@ -232,7 +230,7 @@ impl Population<'_> {
                     None => sources.clone().map(|(train, _)| of(train)).sum(),
                 };
                 match rows {
-                    Some(rows) if senders * 100 < short.all_inputs * DENSE_PERCENT => {
+                    Some(rows) if short.prefers_rows(senders, afferent.sources.len()) => {
                         let gains = sources.clone().map(|(_, gain)| gain);
                         scratch.add_rows(self.level, gains, rows, &mut sums[to..to + short.packed.stride()]);
                     }

@@ -126,14 +126,17 @@ impl Spikes {
         let Range { mut start, end } = self.at(position, step);
         let mut to = length;
         let length = length + (end - start);
-        while start < end {
+        // most have a few: the first register is taken unasked, which no branch predictor gets wrong
+        loop {
             let mut few = [0; LANES];
             few.copy_from_slice(&self.codes[start..start + LANES]);
             few.iter_mut().for_each(|code| *code = (*code + first).wrapping_mul(stride));
             rows[to..to + LANES].copy_from_slice(&few);
             (start, to) = (start + LANES, to + LANES);
+            if start >= end {
+                return length;
+            }
         }
-        length
     }
 }
 

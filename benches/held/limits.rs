@@ -1,0 +1,129 @@
+//! What this machine can do at best in the two inner loops of the functional run, one thread, measured as they run.
+#![allow(unsafe_code, reason = "instructions beyond the baseline are called after the processor was asked for them")]
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
+use multiversion::multiversion;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Billions of operations a second.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// Products of bytes, added up.
+    pub products: f64,
+    /// Weights of 8 bits of single spikes, added up row by row, from a table that fits into the second cache.
+    pub rows: f64,
+    /// Neurons that take what arrived, fire, and are reset.
+    pub neurons: f64,
+}
+
+impl Limits {
+    pub fn measure() -> Self {
+        Self { products: best(products), rows: best(rows), neurons: best(neurons) }
+    }
+}
+
+/// The best of several measurements of `operations()` a second, in billions.
+fn best(mut operations: impl FnMut() -> u64) -> f64 {
+    let mut most = 0f64;
+    for _ in 0..40 {
+        let begin = Instant::now();
+        let done = operations();
+        most = most.max(done as f64 / begin.elapsed().as_secs_f64() * 1e-9);
+    }
+    most
+}
+
+fn products() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+            // SAFETY: the processor has the instructions
+            return unsafe { products_of_512_bits() };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions
+            return unsafe { products_of_256_bits() };
+        }
+    }
+    products_plain()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn products_of_512_bits() -> u64 {
+    use std::arch::x86_64::{_mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_reduce_add_epi32, _mm512_set1_epi32};
+    let (rounds, mut sums) = (100_000, [_mm512_set1_epi32(0); 16]);
+    let (a, b) = (_mm512_set1_epi32(black_box(0x0102_0304)), _mm512_set1_epi32(black_box(0x0506_0708)));
+    for _ in 0..rounds {
+        sums.iter_mut().for_each(|sum| *sum = _mm512_dpbusd_epi32(*sum, a, b));
+    }
+    black_box(_mm512_reduce_add_epi32(sums.into_iter().fold(a, |all, sum| _mm512_add_epi32(all, sum))));
+    rounds * 16 * 64
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn products_of_256_bits() -> u64 {
+    use std::arch::x86_64::{
+        _mm256_add_epi32, _mm256_extract_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16,
+        _mm256_set1_epi32,
+    };
+    let (rounds, mut sums) = (100_000, [_mm256_set1_epi32(0); 8]);
+    let (b, one) = (_mm256_set1_epi32(black_box(0x0506_0708)), _mm256_set1_epi16(1));
+    for round in 0..rounds {
+        let a = _mm256_set1_epi32(round);
+        for sum in &mut sums {
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), one));
+        }
+    }
+    black_box(_mm256_extract_epi32::<0>(sums.into_iter().fold(b, |all, sum| _mm256_add_epi32(all, sum))));
+    rounds as u64 * 8 * 32
+}
+
+fn products_plain() -> u64 {
+    let (inputs, weights, mut sums) = (black_box([3i32; 256]), black_box([5i32; 256]), [0i32; 256]);
+    for _ in 0..4_000 {
+        sums.iter_mut().zip(inputs).zip(weights).for_each(|((sum, input), weight)| *sum += black_box(input) * weight);
+    }
+    black_box(sums);
+    4_000 * 256
+}
+
+/// Rows of 128 weights, four of them for each addition, in an order that no prefetcher knows.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn rows() -> u64 {
+    const COLUMNS: usize = 128;
+    let table: Vec<i16> = (0..576 * COLUMNS).map(|n| (n * 7919 % 255) as i16 - 127).collect();
+    let order: Vec<usize> = (0..200).map(|n| n * 397 % 576 * COLUMNS).collect();
+    let mut sums = [0i32; COLUMNS];
+    for _ in 0..200 {
+        let mut short = [0i16; COLUMNS];
+        for &row in black_box(&order) {
+            let row = &table[row..][..COLUMNS];
+            short.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight));
+        }
+        sums.iter_mut().zip(short).for_each(|(sum, short)| *sum = sum.wrapping_add(short.into()));
+    }
+    black_box(sums);
+    (200 * order.len() * COLUMNS) as u64
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn neurons() -> u64 {
+    const NEURONS: usize = 128;
+    let (mut potentials, mut counts, mut signs) = ([7i32; NEURONS], [0i32; NEURONS], [0i8; NEURONS]);
+    let (thresholds, arriving) = (black_box([100i32; NEURONS]), black_box([31i32; NEURONS]));
+    for _ in 0..2_000 {
+        let states = potentials.iter_mut().zip(&mut counts).zip(&mut signs).zip(&thresholds).zip(black_box(&arriving));
+        for ((((potential, count), sign), &threshold), &arrives) in states {
+            let now = potential.wrapping_add(arrives);
+            let spike = i32::from((now >= threshold) & (*count < 4)) - i32::from((now < 0) & (*count > 0));
+            *potential = now.wrapping_sub(spike.wrapping_mul(threshold));
+            *count += spike;
+            *sign = spike as i8;
+        }
+        black_box(&signs);
+    }
+    2_000 * NEURONS as u64
+}
