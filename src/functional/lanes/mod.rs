@@ -5,6 +5,8 @@ mod compress;
 mod heads;
 mod product;
 mod rows;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub(super) use compress::compress;
 pub(super) use heads::HeadProduct;

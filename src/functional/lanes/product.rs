@@ -2,13 +2,13 @@
 
 #![allow(
     unsafe_code,
-    reason = "vectors are loaded and stored through pointers inside slices whose lengths are asserted just before, and \
-              instructions beyond the baseline are called after the processor was asked for them"
+    reason = "instructions beyond the baseline are called after the processor was asked for them, with slices whose \
+              lengths are asserted just before"
 )]
 
-use super::{LANES, Level, Set};
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use super::x86::{avx2, avx512};
+use super::{LANES, Level, Set};
 
 /// What 32 bits of a row hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,142 +176,6 @@ fn plain(width: Width, panel: &[u32], first: usize, vectors: usize, inputs: &[u3
             }
         }
     }
-}
-
-/// Several rows at a time, so that each register of weights serves them all.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn avx512<const V: usize, const WORDS: bool>(
-    panel: &[u32],
-    first: usize,
-    inputs: &[u32],
-    mut rows: &[Row],
-    sums: &mut [i32],
-) {
-    while !rows.is_empty() {
-        // SAFETY: as for the caller
-        let done = unsafe {
-            match rows.len() {
-                6.. => avx512_block::<6, V, WORDS>(panel, first, inputs, rows, sums),
-                4.. => avx512_block::<4, V, WORDS>(panel, first, inputs, rows, sums),
-                2.. => avx512_block::<2, V, WORDS>(panel, first, inputs, rows, sums),
-                _ => avx512_block::<1, V, WORDS>(panel, first, inputs, rows, sums),
-            }
-        };
-        rows = &rows[done..];
-    }
-}
-
-/// The first `M` rows by `V` registers of columns; gives `M`.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn avx512_block<const M: usize, const V: usize, const WORDS: bool>(
-    panel: &[u32],
-    first: usize,
-    inputs: &[u32],
-    rows: &[Row],
-    sums: &mut [i32],
-) -> usize {
-    let mut products = [[_mm512_setzero_si512(); V]; M];
-    let from: [*const u32; M] = std::array::from_fn(|m| inputs[rows[m].from..].as_ptr());
-    for (group, weights) in panel.chunks_exact(V * LANES).enumerate() {
-        // SAFETY: `weights` holds V registers, each row of inputs one entry for each group
-        let weights: [__m512i; V] =
-            std::array::from_fn(|v| unsafe { _mm512_loadu_si512(weights.as_ptr().add(v * LANES).cast()) });
-        for (products, from) in products.iter_mut().zip(from) {
-            let input = _mm512_set1_epi32(unsafe { from.add(group).read() } as i32);
-            for (product, weights) in products.iter_mut().zip(weights) {
-                *product = if WORDS {
-                    _mm512_dpwssd_epi32(*product, input, weights)
-                } else {
-                    _mm512_dpbusd_epi32(*product, input, weights)
-                };
-            }
-        }
-    }
-    for (products, row) in products.iter().zip(rows) {
-        let factor = _mm512_set1_epi32(row.factor);
-        for (product, sums) in products.iter().zip(sums[row.to + first..].chunks_exact_mut(LANES)) {
-            // SAFETY: a chunk is one register
-            unsafe {
-                let sum = _mm512_loadu_si512(sums.as_ptr().cast());
-                let sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(*product, factor));
-                _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum);
-            }
-        }
-    }
-    M
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn avx2<const WORDS: bool>(
-    panel: &[u32],
-    first: usize,
-    vectors: usize,
-    inputs: &[u32],
-    rows: &[Row],
-    sums: &mut [i32],
-) {
-    for vector in 0..vectors {
-        let mut rows = rows;
-        while !rows.is_empty() {
-            // SAFETY: as for the caller
-            let done = unsafe {
-                match rows.len() {
-                    4.. => avx2_block::<4, WORDS>(panel, first, (vector, vectors), inputs, rows, sums),
-                    _ => avx2_block::<1, WORDS>(panel, first, (vector, vectors), inputs, rows, sums),
-                }
-            };
-            rows = &rows[done..];
-        }
-    }
-}
-
-/// The first `M` rows by 16 columns; gives `M`.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_block<const M: usize, const WORDS: bool>(
-    panel: &[u32],
-    first: usize,
-    (vector, vectors): (usize, usize),
-    inputs: &[u32],
-    rows: &[Row],
-    sums: &mut [i32],
-) -> usize {
-    let mut products = [[_mm256_setzero_si256(); 2]; M];
-    let from: [*const u32; M] = std::array::from_fn(|m| inputs[rows[m].from..].as_ptr());
-    for (group, weights) in panel.chunks_exact(vectors * LANES).enumerate() {
-        let weights = weights[vector * LANES..][..LANES].as_ptr();
-        // SAFETY: 16 columns are two registers; each row of inputs holds one entry for each group
-        let weights: [__m256i; 2] =
-            std::array::from_fn(|half| unsafe { _mm256_loadu_si256(weights.add(half * 8).cast()) });
-        for (products, from) in products.iter_mut().zip(from) {
-            let input = _mm256_set1_epi32(unsafe { from.add(group).read() } as i32);
-            for (product, weights) in products.iter_mut().zip(weights) {
-                let sums = if WORDS {
-                    _mm256_madd_epi16(input, weights)
-                } else {
-                    // no sum of two products leaves 16 bits, since inputs are below 128
-                    _mm256_madd_epi16(_mm256_maddubs_epi16(input, weights), _mm256_set1_epi16(1))
-                };
-                *product = _mm256_add_epi32(*product, sums);
-            }
-        }
-    }
-    for (products, row) in products.iter().zip(rows) {
-        let factor = _mm256_set1_epi32(row.factor);
-        let sums = &mut sums[row.to + first + vector * LANES..][..LANES];
-        for (product, sums) in products.iter().zip(sums.chunks_exact_mut(8)) {
-            // SAFETY: a chunk is one register
-            unsafe {
-                let sum = _mm256_loadu_si256(sums.as_ptr().cast());
-                let sum = _mm256_add_epi32(sum, _mm256_mullo_epi32(*product, factor));
-                _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
-            }
-        }
-    }
-    M
 }
 
 /// Appends numbers as rows of words, `row = Σ 2^shift · words`: one row where all fit into 16 bits, others for the bits
