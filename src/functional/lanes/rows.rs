@@ -30,17 +30,17 @@ fn spans(words: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl Rows {
-    /// The rows with `weight(row, column)`, which is −127 to 127.
-    pub fn new(rows: usize, columns: usize, weight: impl Fn(usize, usize) -> i32) -> Self {
+    /// Rows of `columns` weights, each `row(r)` times a sign: products are −127 to 127.
+    pub fn new<'a>(count: usize, columns: usize, row: impl Fn(usize) -> (&'a [i32], i32)) -> Self {
         let words = columns.next_multiple_of(LANES) / 2;
-        let byte = |row, column| if column < columns { (128 + weight(row, column)) as u16 } else { 128 };
-        let of = |row| {
-            let byte = &byte;
-            spans(words).flat_map(move |(first, span)| {
-                (2 * first..2 * first + span).map(move |column| byte(row, column) | byte(row, column + span) << 8)
-            })
-        };
-        Self { words, rows: (0..rows).flat_map(of).collect() }
+        let mut rows = Vec::with_capacity(count * words);
+        for (weights, sign) in (0..count).map(row) {
+            let byte = |column: usize| weights.get(column).map_or(128, |weight| (128 + sign * weight) as u16);
+            for (first, span) in spans(words) {
+                rows.extend((2 * first..2 * first + span).map(|column| byte(column) | byte(column + span) << 8));
+            }
+        }
+        Self { words, rows }
     }
 
     /// Words of a row: row `r` begins at offset `r` times as many.
@@ -125,7 +125,8 @@ mod tests {
                 1 => 127,
                 _ => (row * 31 + column * 17) as i32 % 255 - 127,
             };
-            let rows = Rows::new(40, columns, weight);
+            let table: Vec<Vec<i32>> = (0..40).map(|r| (0..columns).map(|c| -weight(r, c)).collect()).collect();
+            let rows = Rows::new(40, columns, |row| (&table[row], -1));
             // many rows of one sign reach the ends of what a word holds
             let chosen: Vec<usize> = (0..count).map(|n| if count > 100 { n % 3 / 2 } else { n * 7 % 40 }).collect();
             let offsets: Vec<u32> = chosen.iter().map(|row| (row * rows.words()) as u32).collect();

@@ -107,12 +107,12 @@ impl Short {
         }
         let packed =
             Packed::new(Width::Words, all_inputs, outputs, |input| &kernel.weights[input * outputs..][..outputs]);
-        let weight = |row: usize, output: usize| {
+        let row = |row: usize| {
             let (tap, code) = (row / (2 * inputs), row % (2 * inputs));
-            let weight = kernel.weights[(tap * inputs + code % inputs) * outputs + output];
-            if code < inputs { weight } else { -weight }
+            let weights = &kernel.weights[(tap * inputs + code % inputs) * outputs..][..outputs];
+            (weights, if code < inputs { 1 } else { -1 })
         };
-        let rows = (largest <= i8::MAX as u32).then(|| Rows::new(2 * all_inputs, outputs, weight));
+        let rows = (largest <= i8::MAX as u32).then(|| Rows::new(2 * all_inputs, outputs, row));
         Some(Self { rows, packed, inputs, all_inputs, outputs })
     }
 }
