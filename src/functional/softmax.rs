@@ -64,7 +64,7 @@ impl Normalise<i32> for FixedSoftmax {
             table.get(distance as usize).copied().unwrap_or_else(|| self.power(distance.into(), factor) as u32)
         };
         match vectors {
-            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, &power)),
+            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, power)),
             Vectors::Columns(columns) => self.columns(columns.max(1), scores, power),
         }
     }
