@@ -108,6 +108,7 @@ fn without_comment(line: &str) -> &str {
 mod tests {
     use super::*;
     use crate::experiment::{Action, Mode};
+    use crate::network::SoftmaxAxis;
 
     fn read(name: &str, text: &str) -> Result<Experiment, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -125,6 +126,42 @@ mod tests {
         assert_eq!(read_yaml, read("a.ron", ron).unwrap());
         assert_eq!((read_yaml.action, read_yaml.mode, read_yaml.l), (Action::Test, Mode::Snn, 8));
         assert_eq!(read("b.ron", "(model_path: \"x.pt\")").unwrap().model_path.as_deref(), Some("x.pt"));
+    }
+
+    #[test]
+    fn every_knob_of_the_published_code_is_read_under_its_own_name() {
+        let yaml = "action: test\nmode: snn\nl: 8\nt: 6\nextra_t: 3\nbs: 100\nlr: 0.001\nwd: 0.01\nepochs: 300\nid: cifar10_l8\nseed: 7\n\
+                    data: /data/cifar10\ndim: 128\nnum_heads: 4\npatch_size: 8\nmlp_ratio: 2\nsave: False\nsave_acc: 93.5\n\
+                    model_path: \"runs/best.pt\"\ninherit: True\nuse_maxpool: False\nuse_amp: True\n";
+        let wanted = Experiment {
+            action: Action::Test,
+            mode: Mode::Snn,
+            l: 8,
+            t: 6,
+            extra_t: 3,
+            bs: 100,
+            lr: 1e-3,
+            wd: 0.01,
+            epochs: 300,
+            id: "cifar10_l8".to_string(),
+            seed: 7,
+            data: "/data/cifar10".to_string(),
+            dim: 128,
+            num_heads: 4,
+            patch_size: 8,
+            mlp_ratio: 2,
+            save: false,
+            save_acc: 93.5,
+            model_path: Some("runs/best.pt".to_string()),
+            inherit: true,
+            use_maxpool: false,
+            use_amp: true,
+            ..Experiment::default()
+        };
+        assert_eq!(read("cifar10.yml", yaml).unwrap(), wanted);
+        let ours = "depth: 2\nsoftmax_axis: Keys\nlambda: 8\n";
+        let read = read("cifar10.yml", ours).unwrap();
+        assert_eq!((read.depth, read.softmax_axis, read.lambda), (2, SoftmaxAxis::Keys, 8.0));
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn cropped(image: &[u8], grid: Grid, ground: &[u8], padding: u32, random: &mut D
         for x in 0..i64::from(grid.width) {
             let (row, column) = (y + down, x + right);
             let there = (0..i64::from(grid.height)).contains(&row) && (0..i64::from(grid.width)).contains(&column);
-            let at = (row * i64::from(grid.width) + column) as usize * colours;
+            let at = if there { (row * i64::from(grid.width) + column) as usize * colours } else { 0 };
             moved.extend_from_slice(if there { &image[at..at + colours] } else { ground });
         }
     }

@@ -56,6 +56,12 @@ pub fn linear(values: Values, weight: Tensor<1>, out: usize) -> Values {
     values.reshape([images * positions, channels]).matmul(weight).reshape([images, positions, out])
 }
 
+/// The same values for every image.
+pub fn current(bias: Tensor<1>, grid: Grid, images: usize) -> Values {
+    let [positions, channels] = [grid.positions(), grid.channels as usize];
+    bias.reshape([1, positions, channels]).expand([images, positions, channels])
+}
+
 /// One value for each channel, ready to be spread over images and positions.
 pub fn per_channel(values: Tensor<1>) -> Values {
     let channels = values.dims()[0];
@@ -66,14 +72,22 @@ pub fn per_channel(values: Tensor<1>) -> Values {
 pub fn normalise(values: Values, weight: Tensor<1>, bias: Tensor<1>, epsilon: f32) -> (Values, Moments) {
     let [images, positions, channels] = values.dims();
     let flat = values.reshape([images * positions, channels]);
-    let mean = flat.clone().mean_dim(0);
+    let mean = column_means(flat.clone());
     let centred = flat - mean.clone();
-    let variance = centred.clone().square().mean_dim(0);
+    let variance = column_means(centred.clone().square());
     let scale = variance.clone().add_scalar(epsilon).sqrt().recip() * weight.reshape([1, channels]);
     let result = centred * scale + bias.reshape([1, channels]);
     let moment = |of: Tensor<2>| of.detach().inner().reshape([channels]);
     let moments = Moments { mean: moment(mean), variance: moment(variance), count: images * positions };
     (result.reshape([images, positions, channels]), moments)
+}
+
+/// Mean of each column, `[1, column]`, as a mean of means: summed one after the other, a hundred thousand rows would lose three digits of
+/// a 32-bit float, enough to bring activations over the edge of a level.
+fn column_means(values: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = values.dims();
+    let group = (1..=rows.isqrt()).rev().find(|&group| rows.is_multiple_of(group)).unwrap_or(1);
+    values.reshape([rows / group, group, columns]).mean_dim(1).reshape([rows / group, columns]).mean_dim(0)
 }
 
 /// Batch normalisation by the moments kept from training.
@@ -84,15 +98,20 @@ pub fn normalise_by(values: Values, of: [Tensor<1>; 4], epsilon: f32) -> Values 
 }
 
 /// `λ/L · clip(floor(z·L/λ + 1/2), 0, L)`, or `clip(z, 0, λ)` without levels, with a straight-through gradient:
-/// the floor counts as the identity, and the clip passes what lies within its bounds, these included.
+/// the floor counts as the identity, and the clip passes what lies between its bounds. These are left out, as PyTorch does: a value that
+/// was quantised to 0 or to λ passes nothing on. With one level there is nothing else, so the bounds count there.
 ///
 /// Written as `z·inside + λ·(clipped − inside·z/λ)` with everything but z and λ held fixed, which has that value and those gradients
-/// (∂/∂λ = clipped − inside·z/λ, Bu et al. 2022) at a third of the passes over memory.
+/// (∂/∂λ = clipped − inside·z/λ, Bu et al. 2022) at a third of the passes over memory. Its rounding is taken off again: values of one level are
+/// equal, and a max-pool behind them passes its gradient to the first of equals.
 pub fn clip(values: Values, clip: Tensor<1>, levels: Option<u32>) -> Values {
     let clip: Values = clip.reshape([1, 1, 1]);
-    let (scaled, inside, clipped) = clip_parts(values.clone().detach().inner(), clip.clone().detach().inner(), levels);
-    let slope = clipped - inside.clone() * scaled;
-    values * Tensor::from_inner(inside) + clip * Tensor::from_inner(slope)
+    let plain = clip.clone().detach().inner();
+    let (scaled, inside, clipped) = clip_parts(values.clone().detach().inner(), plain.clone(), levels);
+    let slope = clipped.clone() - inside.clone() * scaled;
+    let through = values * Tensor::from_inner(inside) + clip * Tensor::from_inner(slope);
+    let rounding = clipped * plain - through.clone().detach().inner();
+    through + Tensor::from_inner(rounding)
 }
 
 /// The same without gradients, exactly as the float network computes it.
@@ -101,7 +120,7 @@ pub fn clip_only(values: Values, clip: Tensor<1>, levels: Option<u32>) -> Values
     clip_parts(values, clip.clone(), levels).2 * clip
 }
 
-/// `z/λ`, whether its quantised value lies within 0..1 (as 1 or 0), and that value clipped.
+/// `z/λ`, whether its quantised value lies between 0 and 1 (as 1 or 0), and that value clipped.
 fn clip_parts(values: Values, clip: Values, levels: Option<u32>) -> (Values, Values, Values) {
     let scaled = values / clip;
     let quantised = match levels {
@@ -109,7 +128,12 @@ fn clip_parts(values: Values, clip: Values, levels: Option<u32>) -> (Values, Val
         None => scaled.clone(),
     };
     let clipped = quantised.clone().clamp(0.0, 1.0);
-    let inside = clipped.clone().equal(quantised).float();
+    let inside = if levels == Some(1) {
+        clipped.clone().equal(quantised)
+    } else {
+        quantised.clone().greater_elem(0.0).bool_and(quantised.lower_elem(1.0))
+    };
+    let inside = inside.float();
     (scaled, inside, clipped)
 }
 

@@ -85,24 +85,27 @@ impl Learner {
     }
 
     /// Loss and gradients of a batch; the running moments follow it.
-    pub fn gradients(&mut self, batch: &Batch) -> Found {
+    ///
+    /// # Errors
+    /// If a layer has no activation without time.
+    pub fn gradients(&mut self, batch: &Batch) -> Result<Found, TrainError> {
         let device = self.model.device().clone();
-        let pass = self.model.train(batch.images(self.positions, &device));
+        let pass = self.model.train(batch.images(self.positions, &device))?;
         let classes = pass.logits.dims()[1];
         let loss = cross_entropy(pass.logits.clone(), batch.targets(classes, self.smoothing, &device));
         let gradients = self.model.gradients(loss.backward());
         self.model.keep(&pass);
         let logits = pass.logits.inner();
         let score = score(loss.inner(), logits.clone(), batch);
-        Found { score, gradients, logits: super::model::values(logits.flatten(0, 1)) }
+        Ok(Found { score, gradients, logits: super::model::values(logits.flatten(0, 1)) })
     }
 
     /// One step of training, the `step`-th from 1.
     ///
     /// # Errors
-    /// If the loss is no number any more; the parameters are then left as they were.
+    /// If the loss is no number any more, the parameters being left as they were; or a layer has no gradient.
     pub fn step(&mut self, batch: &Batch, rate: f64, step: u64) -> Result<Score, TrainError> {
-        let found = self.gradients(batch);
+        let found = self.gradients(batch)?;
         if !found.score.loss.is_finite() {
             return Err(TrainError::LossIsNoNumber { step, rate });
         }
@@ -111,11 +114,14 @@ impl Learner {
     }
 
     /// The score of a batch with the moments kept from training, labels unsmoothed.
-    pub fn test(&self, batch: &Batch) -> Score {
+    ///
+    /// # Errors
+    /// If a layer has no activation without time.
+    pub fn test(&self, batch: &Batch) -> Result<Score, TrainError> {
         let device = self.model.device().clone().inner();
-        let logits = self.model.test(batch.images(self.positions, &device));
+        let logits = self.model.test(batch.images(self.positions, &device))?;
         let classes = logits.dims()[1];
         let loss = cross_entropy(logits.clone(), batch.targets(classes, 0.0, &device));
-        score(loss, logits, batch)
+        Ok(score(loss, logits, batch))
     }
 }

@@ -33,6 +33,10 @@ pub struct Pass {
     moments: Vec<(String, Moments)>,
 }
 
+fn no_gradient(layer: &Layer) -> TrainError {
+    TrainError::NoGradient { layer: layer.name.clone() }
+}
+
 /// Whether a tensor is kept from batches instead of being learnt.
 fn is_statistic(name: &str) -> bool {
     name.ends_with(".running_mean") || name.ends_with(".running_var")
@@ -46,7 +50,7 @@ impl Model {
     pub fn new(network: &Network, device: &Device) -> Result<Self, TrainError> {
         let layers = &network.architecture.layers;
         if let Some(layer) = layers.iter().find(|layer| matches!(layer.op, Op::IntegrateFire)) {
-            return Err(TrainError::NoGradient { layer: layer.name.clone() });
+            return Err(no_gradient(layer));
         }
         let plain = device.clone().inner();
         let (mut parameters, mut statistics) = (Tensors::new(), Tensors::new());
@@ -90,7 +94,10 @@ impl Model {
     }
 
     /// The forward pass with the batch's own moments, for training; `images` are `[image, position, colour]`, normalised.
-    pub fn train(&self, images: Values) -> Pass {
+    ///
+    /// # Errors
+    /// If a layer has no activation without time.
+    pub fn train(&self, images: Values) -> Result<Pass, TrainError> {
         let mut moments = vec![];
         let logits = self.forward(
             images,
@@ -102,12 +109,15 @@ impl Model {
                 values
             },
             layers::clip,
-        );
-        Pass { logits, moments }
+        )?;
+        Ok(Pass { logits, moments })
     }
 
     /// Logits with the moments kept from training, without gradients.
-    pub fn test(&self, images: Values) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// If a layer has no activation without time.
+    pub fn test(&self, images: Values) -> Result<Tensor<2>, TrainError> {
         let own = |name: &str| self.parameters[name].clone().inner();
         self.forward(
             images.inner(),
@@ -128,14 +138,14 @@ impl Model {
         parameter: impl Fn(&str) -> Tensor<1>,
         mut normalise: impl FnMut(&Layer, Values, f32) -> Values,
         clip: impl Fn(Values, Tensor<1>, Option<u32>) -> Values,
-    ) -> Tensor<2> {
+    ) -> Result<Tensor<2>, TrainError> {
+        let mut last = images.clone();
         let mut results: BTreeMap<&str, (Values, Grid)> = BTreeMap::new();
         results.insert(INPUT, (images, self.architecture.input.grid()));
-        let mut last = INPUT;
         for (layer, grid) in self.architecture.layers.iter().zip(&self.grids) {
             let own = |part: &str| parameter(&format!("{}.{part}", layer.name));
             let operand = |at: usize| results[layer.from[at].as_str()].0.clone();
-            let first_grid = results[layer.from[0].as_str()].1;
+            let first_grid = layer.from.first().map_or(*grid, |from| results[from.as_str()].1);
             let biased =
                 |values: Values, bias: bool| if bias { values + layers::per_channel(own("bias")) } else { values };
             let values = match layer.op {
@@ -164,14 +174,14 @@ impl Model {
                 }
                 Op::Mean => operand(0).mean_dim(1),
                 Op::Flatten => layers::flatten(operand(0)),
-                Op::IntegrateFire => unreachable!("refused when the model was made"),
+                Op::Bias { .. } => layers::current(own("bias"), *grid, last.dims()[0]),
+                Op::IntegrateFire => return Err(no_gradient(layer)),
             };
+            last = values.clone();
             results.insert(&layer.name, (values, *grid));
-            last = &layer.name;
         }
-        let (logits, _) = results.remove(last).unwrap_or_else(|| unreachable!("the input is there"));
-        let [images, positions, classes] = logits.dims();
-        logits.reshape([images, positions * classes])
+        let [images, positions, classes] = last.dims();
+        Ok(last.reshape([images, positions * classes]))
     }
 
     /// The gradients of all parameters; one of zeros where the loss does not depend on one.

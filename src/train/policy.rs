@@ -119,3 +119,78 @@ fn changed(picture: &Picture, change: Change, (share, signed): (f32, f32), groun
         Invert => pixels::each(picture, |value| 255 - value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRID: Grid = Grid { height: 6, width: 8, channels: 3 };
+    const GROUND: [u8; 3] = [125, 123, 114];
+
+    fn picture() -> Picture {
+        let places = (0..6u32).flat_map(|y| (0..8u32).map(move |x| (x, y)));
+        let colours = |(x, y): (u32, u32)| {
+            [(37 * x + 11 * y + 20) % 200 + 20, (53 * y + 7 * x * x + 90) % 180 + 30, (29 * x * y + 140) % 220 + 10]
+        };
+        Picture { pixels: places.flat_map(colours).map(|value| value as u8).collect(), grid: GRID }
+    }
+
+    /// Sum of all bytes, and the pixels at (3, 2), (0, 0) and (7, 5).
+    type Wanted = (i64, [[u8; 3]; 3]);
+
+    /// What Pillow 12 gives, to one step of a colour.
+    fn is_as_in_pillow(change: Change, signed: f32, (sum, pixels): Wanted) {
+        let found = changed(&picture(), change, (signed.abs(), signed), &GROUND);
+        let pixel = |x: usize, y: usize| &found.pixels[(y * 8 + x) * 3..][..3];
+        for (found, wanted) in [pixel(3, 2), pixel(0, 0), pixel(7, 5)].into_iter().zip(pixels) {
+            let near = found.iter().zip(wanted).all(|(&found, wanted)| found.abs_diff(wanted) <= 1);
+            assert!(near, "{change:?} {signed}: {found:?} where {wanted:?} is wanted");
+        }
+        let total: i64 = found.pixels.iter().map(|&value| i64::from(value)).sum();
+        assert!((total - sum).abs() <= 72, "{change:?} {signed}: sum {total} where {sum} is wanted");
+    }
+
+    #[test]
+    fn blends_are_those_of_pillow() {
+        let (less, more) = (-2.0 / 3.0, 2.0 / 3.0);
+        let same = [[40, 120, 150], [154, 188, 65]];
+        is_as_in_pillow(Brightness, less, (6740, [[69, 43, 41], [16, 48, 60], [61, 75, 26]]));
+        is_as_in_pillow(Brightness, more, (25583, [[255, 174, 166], [64, 192, 240], [246, 255, 104]]));
+        is_as_in_pillow(Colour, less, (16868, [[146, 120, 118], [76, 108, 120], [160, 173, 124]]));
+        is_as_in_pillow(Colour, more, (16998, [[200, 97, 89], [4, 132, 180], [148, 202, 5]]));
+        is_as_in_pillow(Contrast, less, (16847, [[139, 113, 111], [86, 118, 130], [131, 145, 96]]));
+        is_as_in_pillow(Contrast, more, (17185, [[206, 104, 96], [0, 121, 169], [176, 230, 33]]));
+        is_as_in_pillow(Sharpness, less, (17066, [[164, 110, 104], same[0], same[1]]));
+        is_as_in_pillow(Sharpness, more, (16917, [[182, 107, 104], same[0], same[1]]));
+    }
+
+    #[test]
+    fn tables_are_those_of_pillow() {
+        let as_it_is = [[173, 109, 104], [40, 120, 150], [154, 188, 65]];
+        is_as_in_pillow(Posterise, 0.75, (16464, [[168, 104, 104], [40, 120, 144], [152, 184, 64]]));
+        is_as_in_pillow(Solarise, 2.0 / 3.0, (12879, [[82, 146, 151], [40, 135, 105], [101, 67, 65]]));
+        is_as_in_pillow(AutoContrast, 0.0, (18389, [[205, 111, 112], [25, 127, 169], [179, 224, 64]]));
+        is_as_in_pillow(Equalise, 0.0, (16976, as_it_is));
+        is_as_in_pillow(Invert, 0.0, (19744, [[82, 146, 151], [215, 135, 105], [101, 67, 190]]));
+    }
+
+    #[test]
+    fn places_are_those_of_pillow() {
+        is_as_in_pillow(ShearY, 2.0 / 3.0, (16816, [[184, 162, 191], [40, 120, 150], GROUND]));
+        is_as_in_pillow(TranslateX, -0.9, (16911, [[84, 118, 58], [151, 183, 150], GROUND]));
+        is_as_in_pillow(Rotate, 2.0 / 3.0, (16578, [[173, 109, 104], GROUND, GROUND]));
+    }
+
+    #[test]
+    fn each_policy_is_drawn_and_keeps_the_shape() {
+        let mut draws: Vec<u64> = (0..1000).map(|seed| Draws::new(seed).below(25)).collect();
+        draws.sort_unstable();
+        draws.dedup();
+        assert_eq!(draws.len(), POLICIES.len());
+        let before = picture().pixels;
+        let after: Vec<_> = (0..1000).map(|seed| apply(&mut Draws::new(seed), &before, GRID, &GROUND)).collect();
+        assert!(after.iter().all(|picture| picture.len() == before.len()));
+        let changed = after.iter().filter(|picture| **picture != before).count();
+        assert!((700..990).contains(&changed), "{changed} of 1000 are changed");
+    }
+}

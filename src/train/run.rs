@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
                 let last = at + 1 == self.steps_per_epoch;
                 let go_on = observer.step(&report);
                 if last {
-                    let done = self.end_epoch(epoch);
+                    let done = self.end_epoch(epoch)?;
                     observer.epoch(self, &done)?;
                 }
                 if !go_on {
@@ -165,9 +165,9 @@ impl<'a> Run<'a> {
     }
 
     /// Tests the network and closes the epoch's line of the log.
-    fn end_epoch(&mut self, epoch: u64) -> Epoch {
+    fn end_epoch(&mut self, epoch: u64) -> Result<Epoch, TrainError> {
         let seen = (self.steps_per_epoch * u64::from(self.standing.experiment.bs)) as f64;
-        let (test_loss, test_top1) = self.test();
+        let (test_loss, test_top1) = self.test()?;
         let done = Epoch {
             epoch: epoch + 1,
             step: self.standing.step,
@@ -180,20 +180,20 @@ impl<'a> Run<'a> {
         (self.standing.loss_sum, self.standing.correct) = (0.0, 0);
         self.standing.best = self.standing.best.max(test_top1);
         self.standing.epochs.push(done);
-        done
+        Ok(done)
     }
 
     /// Mean cross-entropy and top-1, in percent, on the test images.
-    fn test(&self) -> (f64, f64) {
+    fn test(&self) -> Result<(f64, f64), TrainError> {
         let (mut loss, mut correct) = (0.0, 0);
         for start in (0..self.test.len()).step_by(TEST_BATCH) {
             let batch = augment::plain(self.test, &self.input, start..(start + TEST_BATCH).min(self.test.len()));
-            let score = self.learner.test(&batch);
+            let score = self.learner.test(&batch)?;
             loss += score.loss * score.images as f64;
             correct += score.correct;
         }
         let images = self.test.len().max(1) as f64;
-        (loss / images, correct as f64 / images * 100.0)
+        Ok((loss / images, correct as f64 / images * 100.0))
     }
 }
 

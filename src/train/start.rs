@@ -16,7 +16,7 @@ pub fn weights(architecture: &Architecture, seed: u64, lambda: f32) -> BTreeMap<
     let mut tensors = BTreeMap::new();
     for (at, layer) in architecture.layers.iter().enumerate() {
         let operands: Vec<Grid> = layer.from.iter().filter_map(|name| grids.get(name.as_str()).copied()).collect();
-        let Some(&first) = operands.first() else { continue };
+        let first = operands.first().copied().unwrap_or(architecture.input.grid());
         let mut random = Draws::at(seed, &[at as u64]);
         for (part, shape) in tensors_of(&layer.op, first) {
             let values = values(&mut random, &layer.op, part, &shape, lambda);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what it skips")]
 
 mod accounts;
+mod accuracy_tables;
 mod architecture;
 mod bad_inputs;
 mod book;
@@ -9,6 +10,7 @@ mod chips;
 mod closed_forms;
 mod command_line;
 mod damaged_files;
+mod data_sets;
 mod documented_networks;
 mod dvs_gesture;
 mod embedded;
@@ -37,3 +39,5 @@ mod sweeps;
 mod trained_networks;
 #[cfg(feature = "train")]
 mod training;
+#[cfg(feature = "train")]
+mod training_runs;

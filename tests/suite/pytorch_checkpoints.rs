@@ -1,24 +1,19 @@
 //! Checkpoints of PyTorch: tensors come out of them, and nothing in them is ever run.
 
 use spikemesh::load;
+use std::io::Write;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A ZIP archive of stored files.
-fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let (mut bytes, mut directory) = (vec![], vec![]);
+pub fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, content) in files {
-        let size = (content.len() as u32).to_le_bytes();
-        let (length, offset) = ((name.len() as u16).to_le_bytes(), (bytes.len() as u32).to_le_bytes());
-        let shared = [&[0; 12][..], &size, &size, &length, &[0; 2]].concat();
-        bytes.extend([b"PK\x03\x04\x14\x00".as_slice(), &shared[..], name.as_bytes(), content].concat());
-        directory
-            .extend([b"PK\x01\x02\x14\x00\x14\x00".as_slice(), &shared, &[0; 10], &offset, name.as_bytes()].concat());
+        archive.start_file(*name, stored).unwrap();
+        archive.write_all(content).unwrap();
     }
-    let count = (files.len() as u16).to_le_bytes();
-    let (length, start) = ((directory.len() as u32).to_le_bytes(), (bytes.len() as u32).to_le_bytes());
-    let end = [b"PK\x05\x06\0\0\0\0".as_slice(), &count, &count, &length, &start, &[0, 0]].concat();
-    [bytes, directory, end].concat()
+    archive.finish().unwrap().into_inner()
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -26,7 +21,7 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// What `torch.save` writes for a tensor: its storage, offset, shape and strides.
-fn tensor(storage: &str, key: &str, numbers: [&[u8]; 3]) -> Vec<u8> {
+pub fn tensor(storage: &str, key: &str, numbers: [&[u8]; 3]) -> Vec<u8> {
     let [offset, shape, strides] = numbers.map(|list| list.iter().flat_map(|&n| [b'K', n]).collect::<Vec<u8>>());
     let storage = format!("ctorch\n{storage}\n");
     let id = [b"(".as_slice(), &text("storage"), storage.as_bytes(), &text(key), &text("cpu"), b"K\x06tQ"].concat();
@@ -50,7 +45,7 @@ fn written(pickle: Vec<u8>) -> (TempDir, PathBuf) {
 }
 
 /// `{'model': {…}, 'optimizer': {}}` with these tensors.
-fn checkpoint(tensors: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub fn checkpoint(tensors: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let entries: Vec<u8> = tensors.iter().flat_map(|(name, tensor)| [text(name), tensor.clone()].concat()).collect();
     let model = [b"ccollections\nOrderedDict\nq\x02)Rq\x03(".as_slice(), &entries, b"u"].concat();
     [b"\x80\x02}q\x00(".as_slice(), &text("model"), &model, &text("optimizer"), b"}u."].concat()

@@ -52,12 +52,13 @@ fn one_step_gives_the_recorded_loss_and_gradients() {
     let labels =
         batch.tensor("labels").unwrap().data().as_chunks().0.iter().map(|&b| u64::from_le_bytes(b) as u32).collect();
     let batch = Batch { pixels: pixels.map(|at| planes[at]).collect(), labels };
-    let found = learner(&network, 0.0).gradients(&batch);
+    let found = learner(&network, 0.0).gradients(&batch).unwrap();
 
     let loss = f64::from(floats(&gradients, "loss")[0]);
     assert!((found.score.loss - loss).abs() < 1e-3 * loss, "loss {} where {loss} was recorded", found.score.loss);
-    assert!(relative(&found.logits, &floats(&gradients, "logits")) < 1e-3, "logits");
-    let mut compared = 0;
+    let off = relative(&found.logits, &floats(&gradients, "logits"));
+    println!("loss off by {:.1e}, logits by {off:.1e} of their length", (found.score.loss - loss).abs() / loss);
+    let (mut compared, mut worst) = (0, 0f64);
     for (name, _) in gradients.tensors().into_iter().filter(|(name, _)| name != "loss" && name != "logits") {
         let (found, wanted) = (values(&found, &name), floats(&gradients, &name));
         // a bias before a batch normalisation has no effect: what is recorded for it is rounding
@@ -66,11 +67,13 @@ fn one_step_gives_the_recorded_loss_and_gradients() {
             assert!(found.iter().all(|value| value.abs() < 1e-6), "{name}: {found:?}");
         } else {
             let off = relative(&found, &wanted);
-            assert!(off < 1e-3, "{name}: off by {off:.2e} of its length");
+            println!("{name}: off by {off:.1e} of its length");
+            worst = worst.max(off);
         }
         compared += 1;
     }
     assert_eq!(compared, found.gradients.len());
+    assert!(worst < 1e-3, "a gradient is off by {worst:.1e} of its length");
 }
 
 /// A network with every kind of layer that has a gradient everywhere but at kinks.
@@ -98,7 +101,8 @@ fn smooth_network() -> Network {
     push("v", &["mean_pool"], Op::Linear { out_features: 8, bias: true });
     push("by_queries", &["q", "k", "v"], Op::Attention { heads: 2, scale: 0.5, axis: SoftmaxAxis::Queries });
     push("by_keys", &["k", "q", "v"], Op::Attention { heads: 1, scale: 0.5, axis: SoftmaxAxis::Keys });
-    push("add", &["mean_pool", "by_queries", "by_keys"], Op::Add);
+    push("current", &[], Op::Bias { height: 3, width: 3, channels: 8 });
+    push("add", &["mean_pool", "by_queries", "by_keys", "current"], Op::Add);
     push("bn2", &["add"], Op::BatchNorm { epsilon: 1e-3 });
     push("flat", &["bn2"], Op::Flatten);
     push("head", &["flat"], Op::Linear { out_features: 3, bias: true });
@@ -119,12 +123,23 @@ fn noise(network: &Network, count: usize) -> Images {
     Images { grid, pixels, labels }
 }
 
+/// Mean cross-entropy with smoothed labels, in 64 bits, so that small differences are not lost.
+fn cross_entropy(logits: &[f32], labels: &[u32], smoothing: f64) -> f64 {
+    let classes = logits.len() / labels.len();
+    let loss = |(logits, &label): (&[f32], &u32)| {
+        let log_sum = logits.iter().map(|&logit| f64::from(logit).exp()).sum::<f64>().ln();
+        let mean = logits.iter().map(|&logit| f64::from(logit)).sum::<f64>() / classes as f64;
+        log_sum - (1.0 - smoothing) * f64::from(logits[label as usize]) - smoothing * mean
+    };
+    logits.chunks_exact(classes).zip(labels).map(loss).sum::<f64>() / labels.len() as f64
+}
+
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let network = smooth_network();
     let images = noise(&network, 6);
     let batch = train::plain(&images, &network.architecture.input, 0..6);
-    let found = learner(&network, 0.1).gradients(&batch);
+    let found = learner(&network, 0.1).gradients(&batch).unwrap();
     let mut draws = spikemesh::random::Draws::new(5);
     for (name, tensor) in network.tensors.iter().filter(|(name, _)| found.gradients.contains_key(*name)) {
         let direction: Vec<f32> = tensor.values.iter().map(|_| draws.normal()).collect();
@@ -133,9 +148,10 @@ fn gradients_are_those_of_finite_differences() {
             let mut moved = network.clone();
             let values = &mut moved.tensors.get_mut(name).unwrap().values;
             values.iter_mut().zip(&direction).for_each(|(value, part)| *value += step * part / length);
-            learner(&moved, 0.1).gradients(&batch).score.loss
+            let found = learner(&moved, 0.1).gradients(&batch).unwrap();
+            cross_entropy(&found.logits, &batch.labels, 0.1)
         };
-        let step = 4e-3;
+        let step = 2e-3;
         let numerical = (loss(step) - loss(-step)) / f64::from(2.0 * step);
         let gradient = values(&found, name);
         let along: f32 = gradient.iter().zip(&direction).map(|(gradient, part)| gradient * part / length).sum();
@@ -151,7 +167,7 @@ fn a_tested_network_is_the_float_network() {
         let model = Model::new(&network, &train::device(false).unwrap()).unwrap();
         let batch = train::plain(&images, &network.architecture.input, 0..5);
         let device = model.device().clone().inner();
-        let found = model.test(batch.images(images.grid.positions(), &device));
+        let found = model.test(batch.images(images.grid.positions(), &device)).unwrap();
         let found: Vec<f32> = found.flatten::<1>(0, 1).try_into_vec_as().unwrap();
         let wanted = functional::float_ann(&network, &images).unwrap().concat();
         assert!(relative(&found, &wanted) < 1e-4, "{}: {found:?} where {wanted:?}", network.architecture.name);
