@@ -176,19 +176,38 @@ fn single(sum: &Sum) -> Option<Source<f32>> {
     }
 }
 
-/// Puts a kernel behind a sum that has none yet; `None` where it has.
+/// Puts a kernel behind a sum that has passed nothing but averages yet; `None` where it has.
 fn mapped(mut sum: Sum, grid: Grid, kernel: Kernel<f32>, bias: Option<&[f32]>) -> Option<Sum> {
-    let biased = sum.bias.iter().any(|&bias| bias != 0.0);
-    if biased || sum.streams.iter().any(|stream| stream.kernel.is_some()) {
+    if sum.bias.iter().any(|&bias| bias != 0.0) {
         return None;
     }
     for stream in &mut sum.streams {
-        let area = stream.pool.map_or(1, Window::area) as f32;
-        let weights = kernel.weights.iter().map(|weight| weight / area).collect();
-        stream.kernel = Some(Kernel { pool: stream.pool, weights, ..kernel.clone() });
+        stream.kernel = Some(match stream.kernel.take() {
+            Some(averages) => behind(&averages, &kernel)?,
+            None => {
+                let area = stream.pool.map_or(1, Window::area) as f32;
+                let weights = kernel.weights.iter().map(|weight| weight / area).collect();
+                Kernel { pool: stream.pool, weights, ..kernel.clone() }
+            }
+        });
     }
     let bias = bias.map_or_else(|| vec![0.0; grid.channels as usize], <[f32]>::to_vec);
     Some(Sum { grid, streams: sum.streams, bias, flattened: None })
+}
+
+/// A map of single positions behind one that keeps each channel by itself: both as one; `None` for any other two.
+fn behind(averages: &Kernel<f32>, kernel: &Kernel<f32>) -> Option<Kernel<f32>> {
+    let (channels, outputs) = (averages.in_channels as usize, kernel.out_channels as usize);
+    let by_channel = averages.groups == averages.in_channels && averages.groups == averages.out_channels;
+    if !by_channel || kernel.window != Window::ONE || kernel.groups != 1 {
+        return None;
+    }
+    let rows = averages.weights.iter().enumerate().flat_map(|(row, share)| {
+        let start = row % channels * outputs;
+        kernel.weights[start..start + outputs].iter().map(move |weight| share * weight)
+    });
+    let weights = rows.collect();
+    Some(Kernel { weights, pool: averages.pool, window: averages.window, ..kernel.clone() })
 }
 
 /// `[out, in / groups, ky, kx]` → rows of output channels for each tap and input channel.
@@ -248,13 +267,19 @@ fn identity(pool: Option<Window>, channels: u32) -> Kernel<f32> {
     }
 }
 
-/// Averages a sum that has passed no map yet; `None` where it has.
+/// Averages a sum that has passed no map yet; `None` where it has. An average of averages is a map of each channel by itself.
 fn pooled(mut sum: Sum, grid: Grid, window: Window) -> Option<Sum> {
-    let free = |stream: &Stream| stream.pool.is_none() && stream.kernel.is_none();
-    if sum.flattened.is_some() || !sum.streams.iter().all(free) {
+    if sum.flattened.is_some() || !sum.streams.iter().all(|stream| stream.kernel.is_none()) {
         return None;
     }
-    sum.streams.iter_mut().for_each(|stream| stream.pool = Some(window));
+    for stream in &mut sum.streams {
+        if let Some(pool) = stream.pool {
+            let weights = vec![1.0 / (pool.area() * window.area()) as f32; (window.area() * grid.channels) as usize];
+            stream.kernel = Some(Kernel { window, weights, ..identity(stream.pool, grid.channels) });
+        } else {
+            stream.pool = Some(window);
+        }
+    }
     Some(Sum { grid, ..sum })
 }
 
