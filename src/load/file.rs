@@ -18,8 +18,10 @@ pub struct Source {
 }
 
 /// Where the bytes come from.
-enum Bytes {
+pub enum Bytes {
+    /// From a file on disk.
     File(File),
+    /// From this program itself.
     Embedded(Cursor<&'static [u8]>),
 }
 
@@ -68,6 +70,11 @@ impl Source {
     /// A file that is part of this program.
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Self {
         Self { name: name.to_string(), length: bytes.len() as u64, bytes: Bytes::Embedded(Cursor::new(bytes)) }
+    }
+
+    /// The bytes from the first one on, to be read piece by piece.
+    pub fn reader(self) -> Bytes {
+        self.bytes
     }
 
     /// Reads `length` bytes from `start`. The caller has compared both with the file's length.

@@ -3,18 +3,13 @@
 use super::fault::{Fault, LoadError};
 use super::file::Source;
 use super::origins::permuted;
+use super::zip::Archive;
 use crate::network::Tensor;
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
 use std::path::Path;
-use zip::ZipArchive;
 
 /// First bytes of an array.
 const MAGIC: &[u8] = b"\x93NUMPY";
-/// Most bytes of an array: above every network that is taken, and safe to add and multiply.
-const MAX_BYTES: u64 = 1 << 32;
-/// Deflate never packs better than this (RFC 1951), so a larger claim is wrong.
-const BEST_RATIO: u64 = 1032;
 const REMEDY: &str = "write the file again with `numpy.savez`";
 
 /// Every array of an archive as 32-bit floats, by its name without `.npy`.
@@ -23,35 +18,18 @@ const REMEDY: &str = "write the file again with `numpy.savez`";
 /// All faults together: entries that are no arrays, types that are no numbers, lengths that contradict shapes, whole
 /// numbers that 32-bit floats cannot hold; or the one that keeps the archive from being read at all.
 pub fn npz(path: &Path) -> Result<BTreeMap<String, Tensor>, LoadError> {
-    let mut source = Source::open(path)?;
-    let name = source.name.clone();
-    let bytes = source.bytes(0, source.length)?;
-    let broken =
-        |error: zip::result::ZipError| Fault::new(format!("is not a NumPy archive ({error})"), REMEDY).of(&name);
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    let source = Source::open(path)?;
+    let file = source.name.clone();
+    let mut archive = Archive::open(source, "NumPy archive", REMEDY)?;
     let (mut tensors, mut faults) = (BTreeMap::new(), vec![]);
-    for at in 0..archive.len() {
-        let entry = archive.by_index(at).map_err(broken)?;
-        let array = entry.name().map_err(broken)?.trim_end_matches(".npy").to_string();
-        match unpacked(entry).and_then(|bytes| tensor(&bytes)) {
+    for name in archive.names.clone() {
+        let array = name.trim_end_matches(".npy").to_string();
+        match archive.bytes(&name).and_then(|bytes| tensor(&bytes)) {
             Ok(tensor) => drop(tensors.insert(array, tensor)),
             Err(what) => faults.push(Fault::new(format!("array `{array}` {what}"), REMEDY)),
         }
     }
-    if faults.is_empty() { Ok(tensors) } else { Err(LoadError { file: name, faults }) }
-}
-
-fn unpacked(mut entry: zip::read::ZipFile<'_, Cursor<Vec<u8>>>) -> Result<Vec<u8>, String> {
-    let (size, packed) = (entry.size(), entry.compressed_size());
-    if size > MAX_BYTES || size > packed.saturating_mul(BEST_RATIO).saturating_add(BEST_RATIO) {
-        return Err(format!("claims {size} bytes, packed into {packed}"));
-    }
-    let mut bytes = vec![];
-    match entry.by_ref().take(size + 1).read_to_end(&mut bytes) {
-        Ok(read) if read as u64 == size => Ok(bytes),
-        Ok(read) => Err(format!("claims {size} bytes, and {read} or more are there")),
-        Err(error) => Err(format!("cannot be unpacked ({error})")),
-    }
+    if faults.is_empty() { Ok(tensors) } else { Err(LoadError { file, faults }) }
 }
 
 /// What the header of an array says.

@@ -4,14 +4,13 @@ use super::fault::{Fault, LoadError};
 use super::file::Source;
 use super::pickle::{Pickle, Value};
 use super::tensors::{Convert, floats_from};
-use super::zip;
+use super::zip::Archive;
 use crate::network::Tensor;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
-/// Most bytes of the pickle itself.
-const MAX_PICKLE: u64 = 256 << 20;
+/// The file of an archive that describes the tensors.
+const PICKLE: &str = "data.pkl";
 /// Entries under which the tensors may lie, in this order; else they are the topmost dictionary itself.
 const PLACES: [&str; 4] = ["model", "state_dict", "model_state_dict", "net"];
 /// What training on several devices puts before every name.
@@ -27,27 +26,26 @@ pub fn is_archive(source: &mut Source) -> Result<bool, LoadError> {
 /// # Errors
 /// If it is no such archive, asks for anything but data, or a tensor does not fit its storage or holds no floats.
 pub fn tensors(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Tensor>, LoadError> {
-    let mut source = Source::open(path)?;
-    let files = zip::directory(&mut source)?;
-    let Some((name, place)) = files.iter().find(|(name, _)| *name == "data.pkl" || name.ends_with("/data.pkl")) else {
-        return Err(source.fault("is a ZIP archive without `data.pkl`", "save it again with `torch.save`"));
+    let source = Source::open(path)?;
+    let file = source.name.clone();
+    let fault = |what: &str, remedy: &str| Fault::new(what, remedy).of(&file);
+    let mut archive =
+        Archive::open(source, "checkpoint of PyTorch", "save it again with `torch.save`, or copy it again")?;
+    let name = archive.names.iter().find(|name| *name == PICKLE || name.ends_with("/data.pkl")).cloned();
+    let Some(name) = name else {
+        return Err(fault("is a ZIP archive without `data.pkl`", "save it again with `torch.save`"));
     };
-    let folder = name.trim_end_matches("data.pkl").to_string();
-    if place.end - place.start > MAX_PICKLE {
-        return Err(source.fault("holds a pickle that is too large", "save its `model` entry alone"));
-    }
-    let bytes = source.bytes(place.start, place.end - place.start)?;
-    let pickle = Pickle::read(&bytes).map_err(|what| {
-        source.fault(
-            &what,
-            "save its `model` entry alone, `torch.save({'model': model.state_dict()}, …)`, or as safetensors",
-        )
+    let folder = name.trim_end_matches(PICKLE).to_string();
+    let pickle = archive.bytes(&name).map_err(|what| format!("holds a pickle that {what}"));
+    let pickle = pickle.and_then(|bytes| Pickle::read(&bytes)).map_err(|what| {
+        let remedy = "save its `model` entry alone, `torch.save({'model': model.state_dict()}, …)`, or as safetensors";
+        fault(&what, remedy)
     })?;
     let place = PLACES.iter().find_map(|place| pickle.get(pickle.top(), place)).unwrap_or(pickle.top());
     let described: Vec<(&str, &Value)> =
         pickle.entries(place).filter(|(_, value)| matches!(value, Value::Tensor { .. })).collect();
     if described.is_empty() {
-        return Err(source.fault("holds no dictionary of tensors", "save `model.state_dict()`"));
+        return Err(fault("holds no dictionary of tensors", "save `model.state_dict()`"));
     }
     let prefix = if described.iter().all(|(name, _)| name.starts_with(PARALLEL)) { PARALLEL } else { "" };
     let (mut tensors, mut faults) = (BTreeMap::new(), vec![]);
@@ -56,36 +54,32 @@ pub fn tensors(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<St
         if !wanted(name) {
             continue;
         }
-        match tensor(&mut source, &files, &folder, value)? {
+        match tensor(&mut archive, &folder, value) {
             Ok(tensor) => drop(tensors.insert(name.to_string(), tensor)),
             Err(what) => faults.push(Fault::new(format!("tensor `{name}` {what}"), "export it as contiguous floats")),
         }
     }
-    if faults.is_empty() { Ok(tensors) } else { Err(LoadError { file: source.name, faults }) }
+    if faults.is_empty() { Ok(tensors) } else { Err(LoadError { file, faults }) }
 }
 
 /// The numbers of one tensor, in the order of its shape; or what is wrong with it.
-fn tensor(
-    source: &mut Source,
-    files: &BTreeMap<String, Range<u64>>,
-    folder: &str,
-    value: &Value,
-) -> Result<Result<Tensor, String>, LoadError> {
+fn tensor(archive: &mut Archive, folder: &str, value: &Value) -> Result<Tensor, String> {
     let Value::Tensor { dtype, key, offset, shape, strides } = value else {
-        return Ok(Err("is no tensor".to_string()));
+        return Err("is no tensor".to_string());
     };
-    let Some((width, convert)) = floats_of(dtype) else {
-        return Ok(Err(format!("holds {dtype}, where floats are wanted")));
-    };
-    let Some(place) = files.get(&format!("{folder}data/{key}")) else {
-        return Ok(Err(format!("lies in `data/{key}`, which the archive does not have")));
-    };
-    let held = ((place.end - place.start) / width) as usize;
+    let (width, convert) = floats_of(dtype).ok_or_else(|| format!("holds {dtype}, where floats are wanted"))?;
+    let name = format!("{folder}data/{key}");
+    if !archive.names.contains(&name) {
+        return Err(format!("lies in `data/{key}`, which the archive does not have"));
+    }
+    let mut bytes = archive.bytes(&name).map_err(|what| format!("lies in `data/{key}`, which {what}"))?;
+    let held = bytes.len() / width;
+    bytes.truncate(held * width);
     let Some(places) = places(shape, strides, *offset, held) else {
-        return Ok(Err(format!("has shape {shape:?}, which does not fit the {held} numbers of its storage")));
+        return Err(format!("has shape {shape:?}, which does not fit the {held} numbers of its storage"));
     };
-    let stored = convert(&source.bytes(place.start, held as u64 * width)?);
-    Ok(Ok(Tensor { shape: shape.clone(), values: places.map(|at| stored[at]).collect() }))
+    let stored = convert(&bytes);
+    Ok(Tensor { shape: shape.clone(), values: places.map(|at| stored[at]).collect() })
 }
 
 /// Where the numbers of a tensor lie in its storage, in the order of its shape; none where they lie outside.
@@ -110,7 +104,7 @@ fn places(shape: &[usize], strides: &[usize], offset: usize, held: usize) -> Opt
 }
 
 /// Bytes of a number of a storage, and how they become floats.
-fn floats_of(dtype: &str) -> Option<(u64, Convert)> {
+fn floats_of(dtype: &str) -> Option<(usize, Convert)> {
     match dtype {
         "FloatStorage" => Some((4, floats_from(safetensors::Dtype::F32)?)),
         "DoubleStorage" => Some((8, floats_from(safetensors::Dtype::F64)?)),

@@ -1,75 +1,52 @@
-//! ZIP archives whose files are stored as they are, as PyTorch writes them (PKWARE APPNOTE 6.3.10).
+//! ZIP archives, of which the files of PyTorch and of NumPy are some.
 
-use super::fault::LoadError;
-use super::file::Source;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use super::fault::{Fault, LoadError};
+use super::file::{Bytes, Source};
+use ::zip::ZipArchive;
+use ::zip::result::ZipError;
+use std::io::{BufReader, Read};
 
-const REMEDY: &str = "save it again with `torch.save`";
-/// Longest end of an archive: its record and a comment.
-const MAX_END: u64 = 22 + 65_535;
-/// Most bytes of a directory.
-const MAX_DIRECTORY: u64 = 64 << 20;
-const END: [u8; 4] = *b"PK\x05\x06";
-const ENTRY: [u8; 4] = *b"PK\x01\x02";
-const LOCAL: [u8; 4] = *b"PK\x03\x04";
-/// Bytes of an entry of the directory, and of the header before a file, without names and extras.
-const ENTRY_BYTES: usize = 46;
-const LOCAL_BYTES: u64 = 30;
+/// Most bytes of a file in an archive: above every network that is taken, and safe to add and multiply.
+const MAX_BYTES: u64 = 1 << 32;
+/// Deflate never packs better than this (RFC 1951), so a larger claim is wrong.
+const BEST_RATIO: u64 = 1032;
 
-/// Where each file of an archive lies, by name.
-///
-/// # Errors
-/// If the archive is cut off, contradicts itself, or holds a compressed file.
-pub fn directory(source: &mut Source) -> Result<BTreeMap<String, Range<u64>>, LoadError> {
-    let tail_length = source.length.min(MAX_END);
-    let tail = source.bytes(source.length - tail_length, tail_length)?;
-    let end = tail.windows(22).rposition(|window| window.starts_with(&END));
-    let Some(end) = end.map(|at| &tail[at..]) else {
-        return Err(
-            source.fault("is a ZIP archive that is cut off: its directory is missing", "copy or download it again")
-        );
-    };
-    let (length, start) = (u64::from(word(end, 12)), u64::from(word(end, 16)));
-    if length > MAX_DIRECTORY || start.checked_add(length).is_none_or(|end| end > source.length) {
-        return Err(source.fault("is a ZIP archive whose directory does not fit it, or of more than 4 GiB", REMEDY));
+/// An open archive: its directory is read, its files are not yet.
+pub struct Archive {
+    archive: ZipArchive<BufReader<Bytes>>,
+    /// Names of its files, in the order of the directory.
+    pub names: Vec<String>,
+}
+
+impl Archive {
+    /// Opens an archive; `kind` says in errors what it should be, `remedy` how to make a sound one.
+    ///
+    /// # Errors
+    /// If it is none, or cut off, or its directory contradicts it.
+    pub fn open(source: Source, kind: &str, remedy: &str) -> Result<Self, LoadError> {
+        let file = source.name.clone();
+        let broken = |error: ZipError| Fault::new(format!("is not a whole {kind} ({error})"), remedy).of(&file);
+        let archive = ZipArchive::new(BufReader::new(source.reader())).map_err(broken)?;
+        let names =
+            archive.file_names().map(|name| name.map(String::from)).collect::<Result<_, _>>().map_err(broken)?;
+        Ok(Self { archive, names })
     }
-    let directory = source.bytes(start, length)?;
-    let (mut files, mut at) = (BTreeMap::new(), 0);
-    while directory.len() >= at + ENTRY_BYTES && directory[at..].starts_with(&ENTRY) {
-        let entry = &directory[at..];
-        let [name, extra, comment] = [28, 30, 32].map(|place| usize::from(half(entry, place)));
-        let Some(text) = entry.get(ENTRY_BYTES..ENTRY_BYTES + name) else { break };
-        let text = String::from_utf8_lossy(text).into_owned();
-        let (packed, size, offset) = (word(entry, 20), word(entry, 24), word(entry, 42));
-        if half(entry, 10) != 0 || packed != size {
-            return Err(source.fault(&format!("holds `{text}` compressed, where files are stored as they are"), REMEDY));
+
+    /// The bytes of one of its files; or what is wrong with it.
+    ///
+    /// # Errors
+    /// If it is not there, damaged, or claims more bytes than can be.
+    pub fn bytes(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let mut entry = self.archive.by_name(name).map_err(|error| format!("cannot be unpacked ({error})"))?;
+        let (size, packed) = (entry.size(), entry.compressed_size());
+        if size > MAX_BYTES || size > packed.saturating_mul(BEST_RATIO).saturating_add(BEST_RATIO) {
+            return Err(format!("claims {size} bytes, packed into {packed}"));
         }
-        files.insert(text, (u64::from(offset), u64::from(size)));
-        at += ENTRY_BYTES + name + extra + comment;
+        let mut bytes = vec![];
+        match entry.by_ref().take(size + 1).read_to_end(&mut bytes) {
+            Ok(read) if read as u64 == size => Ok(bytes),
+            Ok(read) => Err(format!("claims {size} bytes, and {read} or more are there")),
+            Err(error) => Err(format!("cannot be unpacked ({error})")),
+        }
     }
-    files.into_iter().map(|(name, (offset, size))| Ok((name, place(source, offset, size)?))).collect()
-}
-
-/// Where the bytes of the file lie whose header is at `offset`.
-fn place(source: &mut Source, offset: u64, size: u64) -> Result<Range<u64>, LoadError> {
-    let fits = |source: &Source, end: u64| end <= source.length;
-    let broken = "is a ZIP archive whose directory points outside of it";
-    if !fits(source, offset + LOCAL_BYTES) {
-        return Err(source.fault(broken, REMEDY));
-    }
-    let header = source.bytes(offset, LOCAL_BYTES)?;
-    let start = offset + LOCAL_BYTES + u64::from(half(&header, 26)) + u64::from(half(&header, 28));
-    if !header.starts_with(&LOCAL) || !fits(source, start + size) {
-        return Err(source.fault(broken, REMEDY));
-    }
-    Ok(start..start + size)
-}
-
-fn half(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
