@@ -91,7 +91,8 @@ pub fn fingerprint(graph: &Graph<i32>) -> String {
 /// Labelled images.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
-    /// Images: CIFAR-10 binary, or MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it)
+    /// Images: CIFAR-10 binary, MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it), or Parquet with JPEG or
+    /// PNG pictures
     #[arg(long, value_name = "DATA")]
     pub images: PathBuf,
     /// How many of them, from the first; all where left out

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub struct ProbeArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Images: CIFAR-10 binary, or MNIST IDX
+    /// Images: CIFAR-10 binary, MNIST IDX or Parquet
     #[arg(long, value_name = "DATA")]
     images: PathBuf,
     /// Which image, from 0

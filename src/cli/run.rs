@@ -32,7 +32,7 @@ pub struct RunArgs {
     arch: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionArgs,
-    /// Images: CIFAR-10 binary, or MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it); none for a
+    /// Images: CIFAR-10 binary, MNIST IDX (`…images-idx3-ubyte`, with `…labels-idx1-ubyte` beside it) or Parquet; none for a
     /// network that biases alone drive, which runs for T steps
     #[arg(long, value_name = "DATA")]
     images: Option<PathBuf>,

@@ -26,7 +26,7 @@ pub struct TimelineArgs {
     arch: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionArgs,
-    /// Images: CIFAR-10 binary, or MNIST IDX
+    /// Images: CIFAR-10 binary, MNIST IDX or Parquet
     #[arg(long, value_name = "DATA", required_unless_present = "trace")]
     images: Option<PathBuf>,
     /// Replay this trace instead of running a network

@@ -1,7 +1,8 @@
-//! Labelled images: CIFAR-10 binary records (a label byte, then colour planes) and MNIST IDX files.
+//! Labelled images: CIFAR-10 binary records (a label byte, then colour planes), MNIST IDX files, and Parquet.
 
 use super::fault::{Fault, LoadError};
 use super::file::Source;
+use super::parquet;
 use crate::images::Images;
 use crate::network::Input;
 use crate::units::Grid;
@@ -12,10 +13,11 @@ const LISTED: usize = 8;
 
 /// Reads labelled images of the shape of `input`: at most `limit`, and no more of the file than they take.
 ///
-/// A file is read as IDX where it starts and is sized or named like one, and otherwise as CIFAR records.
+/// A file is read as Parquet where it starts like it, as IDX where it starts and is sized or named like one, and otherwise as CIFAR
+/// records.
 ///
 /// # Errors
-/// If a file is missing, has the wrong length or the wrong image size, or a label is not below `classes`.
+/// If a file is missing or damaged, has the wrong length or the wrong image size, or a label is not below `classes`.
 pub fn images(path: &Path, input: &Input, classes: usize, limit: Option<usize>) -> Result<Images, LoadError> {
     let mut source = Source::open(path)?;
     if input.is_absent() {
@@ -31,6 +33,10 @@ pub fn images(path: &Path, input: &Input, classes: usize, limit: Option<usize>) 
     }
     if head.starts_with(&[0x1f, 0x8b]) {
         return Err(source.fault("is compressed with gzip", "unpack it with gunzip"));
+    }
+    if head.starts_with(parquet::MAGIC) {
+        let name = source.name.clone();
+        return labels_below(classes, &name, parquet::images(source, Some(input.grid()), limit)?);
     }
     let images = if is_idx(path, &head, source.length, input.grid()) {
         idx(path, source, &head, input.grid(), limit)?
@@ -60,7 +66,7 @@ fn whole_records(name: &str, length: u64, grid: Grid) -> Result<(), LoadError> {
         "has {length} bytes, which are not whole records of 1 label and {} bytes for an image of {grid}",
         record - 1
     );
-    Err(Fault::new(what, "take images of the network's size, in CIFAR-10 binary or MNIST IDX format").of(name))
+    Err(Fault::new(what, "take images of the network's size, in CIFAR-10 binary, MNIST IDX or Parquet format").of(name))
 }
 
 /// Whole CIFAR-10 records of images of shape `grid`, as a file called `name` holds them.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Compares an error with its golden text, in which files have no folder.
-fn golden<T>(name: &str, folder: &TempDir, result: Result<T, LoadError>) {
+pub fn golden<T>(name: &str, folder: &TempDir, result: Result<T, LoadError>) {
     let text = result.err().unwrap_or_else(|| panic!("{name} was taken")).to_string();
     let text = text.replace(&format!("{}/", folder.path().display()), "");
     insta::with_settings!({
