@@ -37,7 +37,7 @@ pub fn decode(file: &[u8], wanted: Grid) -> Result<Vec<u8>, String> {
 }
 
 fn damaged(kind: &str, why: impl ToString) -> String {
-    format!("has a damaged {kind} picture ({})", why.to_string())
+    format!("has a damaged {kind} picture ({})", why.to_string().trim())
 }
 
 type Jpeg<'f> = JpegDecoder<ZCursor<&'f [u8]>>;
