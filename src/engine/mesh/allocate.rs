@@ -150,7 +150,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if free == 0 || heads == 0 {
             return 0;
         }
-        if self.wiring.noc.shape == Shape::Torus || self.router.odd & heads != 0 {
+        if self.wiring.noc.shape == Shape::Torus || self.are_long(self.router.odd & heads) {
             return self.allocate_choosy(output, heads, open);
         }
         self.busy |= 1 << output;
@@ -163,6 +163,12 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
             self.share_channels(output, free, |_, _| heads);
         }
         if speculates { heads } else { 0 }
+    }
+
+    /// Whether a packet of more than one flit is at the front of any of these queues.
+    #[inline]
+    fn are_long(&self, queues: u64) -> bool {
+        bits64(queues).any(|at| self.queues[at as usize].front.of > 1)
     }
 
     /// The same where a head may not be able to use every channel.
