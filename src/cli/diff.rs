@@ -28,5 +28,6 @@ pub fn diff(args: &DiffArgs) -> Result<(), Failure> {
     if args.json {
         return say(&report::difference_json(&before, &after));
     }
-    say(&report::difference_table(&before, &after, args.all))
+    let name = |path: &PathBuf| path.display().to_string();
+    say(&report::difference_table([&name(&args.before), &name(&args.after)], &before, &after, args.all))
 }

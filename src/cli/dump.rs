@@ -50,7 +50,7 @@ pub fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let (network, graph) = args.network.graph()?;
     let placed = || -> Result<Placed<'_>, Failure> {
         let hardware = chip(args.chip.as_deref().unwrap_or_else(|| "mesh28".as_ref()), &args.set)?;
-        run::place(&graph, &convert::fingerprint(&graph), hardware, &args.place)
+        run::place(&graph, &convert::fingerprint(&graph), hardware, &args.place, None)
     };
     let text = match args.stage {
         Noun::Network => report::network_listing(&network),

@@ -5,10 +5,10 @@ use super::args::{
 };
 use super::meter::{Clock, Progress, peak_memory_mib};
 use super::profile::{self, ProfileArgs, Profiled, time};
-use super::{Failure, colour, say};
-use crate::compile::{Pace, Search};
+use super::{Failure, colour, recording, say};
+use crate::compile::{Pace, Search, Slicing};
 use crate::convert;
-use crate::explore::{ExploreError, Field};
+use crate::explore::{ExploreError, Field, Replayed};
 use crate::functional::{FunctionalError, Options, Outcome, Spiking};
 use crate::graph::Graph;
 use crate::hardware::Hardware;
@@ -89,17 +89,20 @@ struct OutputArgs {
     profile: ProfileArgs,
 }
 
-/// Compiles a graph onto a chip, as the mapping file says or by a strategy.
+/// Compiles a graph onto a chip, as the mapping file says or by a strategy. Recorded spikes, where there are any, say which
+/// stages are busiest.
 pub fn place<'a>(
     graph: &'a Graph<i32>,
     fingerprint: &str,
     hardware: Hardware,
     how: &PlaceArgs,
+    spikes: Option<&Replayed>,
 ) -> Result<Placed<'a>, Failure> {
     let mapping = match &how.mapping {
         Some(file) => time(StepName::Load, || load::mapping(file))?,
         None => time(StepName::Compile, || {
-            let field = Field::new(graph, fingerprint, &hardware, how.slicing, None)?;
+            let spikes = spikes.copied().filter(|_| how.slicing == Slicing::Balanced);
+            let field = Field::new(graph, fingerprint, &hardware, how.slicing, spikes)?;
             Ok::<_, ExploreError>(field.map(how.strategy, &Search::default(), &mut |_| Pace::Continue))
         })?,
     };
@@ -165,7 +168,7 @@ pub fn demo(args: &DemoArgs, progress: &Progress) -> Result<(), Failure> {
     let network = time(StepName::Load, sample::trained)?;
     let graph = quantised(&network, &convert::Precision::default())?;
     let images = time(StepName::Load, sample::test_pictures)?.first(args.count as usize);
-    let placed = place(&graph, &fingerprint(&graph), chip("mesh28".as_ref(), &[])?, &PlaceArgs::default())?;
+    let placed = place(&graph, &fingerprint(&graph), chip("mesh28".as_ref(), &[])?, &PlaceArgs::default(), None)?;
     if let Some(folder) = &args.save {
         time(StepName::Report, || report::write_sample(folder, &network, &images))?;
     }
@@ -183,7 +186,8 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
             if args.precision.precision() != convert::Precision::default() {
                 return Err(Failure::Input("a trace has its bits already; leave the --…-bits options out".to_string()));
             }
-            let placed = place(&trace.skeleton, &trace.fingerprint, hardware, &args.place)?;
+            let spikes = Replayed { images: &trace.images, time_steps: trace.time_steps };
+            let placed = place(&trace.skeleton, &trace.fingerprint, hardware, &args.place, Some(&spikes))?;
             let count = args.count.map(|count| count as usize);
             let shown = Shown::new(*progress, "replay", count.unwrap_or(trace.images.len()));
             shown.signed(simulate::trace(&placed, &trace, count, &shown)?)
@@ -191,23 +195,34 @@ pub fn run(args: &RunArgs, progress: &Progress) -> Result<(), Failure> {
         (None, Some(net), images) => {
             let source = SourceArgs { net: net.clone(), arch: args.arch.clone() };
             let (network, graph) = NetworkArgs { source, precision: args.precision }.graph()?;
-            let placed = place(&graph, &fingerprint(&graph), hardware, &args.place)?;
+            let time_steps = args.time_steps.unwrap_or(4);
+            let images =
+                images.as_ref().map(|images| ImageArgs { images: images.clone(), count: args.count }.load(&network));
+            let images = images.transpose()?;
+            // the first image says which stages are busiest
+            let first = match (&images, args.place.slicing) {
+                (Some(images), Slicing::Balanced) => {
+                    Some(recording::recorded(&graph, &images.clone().first(1), time_steps, &hardware, progress)?)
+                }
+                (Some(_) | None, Slicing::Fewest | Slicing::Balanced) => None,
+            };
+            let spikes = first.as_ref().map(|trace| Replayed { images: &trace.images, time_steps });
+            let placed = place(&graph, &fingerprint(&graph), hardware, &args.place, spikes.as_ref())?;
             let Placed { hardware, program, .. } = &placed;
             progress.note(|| {
                 let (stages, slices, routes) = (graph.stages.len(), program.slices.len(), program.routes.len());
                 format!("{}: {stages} stages; {slices} slices on {}, {routes} routes", graph.name, hardware.name)
             });
-            let request = Request { time_steps: args.time_steps.unwrap_or(4), live: args.live };
-            match (images, network.architecture.input.is_absent()) {
+            let request = Request { time_steps, live: args.live };
+            match (&images, network.architecture.input.is_absent()) {
                 (None, true) => {
                     let shown = Shown::new(*progress, "run", 1);
                     shown.signed(simulate::biases(&placed, request, &shown)?)
                 }
                 (None, false) => return Err(Failure::Input(format!("{} takes images; give --images", net.display()))),
                 (Some(images), _) => {
-                    let images = ImageArgs { images: images.clone(), count: args.count }.load(&network)?;
                     let shown = Shown::new(*progress, "run", images.len());
-                    shown.signed(simulate::images(&network, &placed, &images, request, &shown)?)
+                    shown.signed(simulate::images(&network, &placed, images, request, &shown)?)
                 }
             }
         }
@@ -238,6 +253,9 @@ fn finish(summary: &RunSummary, output: &OutputArgs) -> Result<(), Failure> {
         if let Some(agreement) = &summary.agreement {
             say(&colour::on_stdout(&report::agreement_verdict(agreement), colour::verdict(agreement.all_equal)))?;
         }
+    }
+    if let Some(folder) = output.out.as_ref().filter(|_| !output.json) {
+        say(&format!("→ {}", folder.join("report.html").display()))?;
     }
     if equal && held && summary.live_equal != Some(false) { Ok(()) } else { Err(Failure::Result) }
 }

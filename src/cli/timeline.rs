@@ -5,6 +5,7 @@ use super::run;
 use super::{Failure, say};
 use crate::convert;
 use crate::engine::Log;
+use crate::explore::Replayed;
 use crate::functional::{Options, Spiking};
 use crate::graph::Graph;
 use crate::load;
@@ -88,10 +89,17 @@ pub fn timeline(args: &TimelineArgs) -> Result<(), Failure> {
     }
     let routers: Vec<TileId> = args.routers.iter().map(|(x, y)| TileId(y * mesh.columns + x)).collect();
     let source = source(args, crate::engine::schedule(hardware.timing.step.discipline))?;
-    let placed = run::place(&source.graph, &source.fingerprint, hardware, &args.place)?;
+    let spikes = Replayed { images: std::slice::from_ref(&source.image), time_steps: source.time_steps };
+    let placed = run::place(&source.graph, &source.fingerprint, hardware, &args.place, Some(&spikes))?;
     let machine = placed.machine()?;
     let whole = machine.replay(&source.image, source.time_steps)?.activity;
     let window = args.window.clone().unwrap_or(0..whole.cycles + 1);
+    if window.start > whole.cycles {
+        let (start, end) = (report::whole(window.start), report::whole(whole.cycles));
+        return Err(Failure::Input(format!(
+            "--window starts at cycle {start}, and the run ends at {end}; choose one before"
+        )));
+    }
     let mut log = Log::new(window, args.events as usize, &routers);
     machine.watched(&source.image, source.time_steps, &mut log)?;
     let events = log.into_events();

@@ -1,6 +1,6 @@
 //! Two runs side by side: what moved, layer by layer.
 
-use super::table::{table, whole};
+use super::table::{counted, table, whole};
 use crate::summary::{LayerSummary, RunSummary};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ fn pairs<'s>(
 
 /// What moved from one run to the other, as tables; layers that are equal only if `all` are wanted.
 #[must_use]
-pub fn difference_table(before: &RunSummary, after: &RunSummary, all: bool) -> String {
+pub fn difference_table(names: [&str; 2], before: &RunSummary, after: &RunSummary, all: bool) -> String {
     let titles = ["layer", "units", "spikes", "synaptic ops", "packets", "flit hops", "busy cycles", "µJ per image"];
     let mut equal = 0;
     let mut rows = vec![];
@@ -49,22 +49,29 @@ pub fn difference_table(before: &RunSummary, after: &RunSummary, all: bool) -> S
         let [a, b, c, d, e, f, g] = figures.map(|(old, new)| change(old, new));
         rows.push([name.to_string(), a, b, c, d, e, f, g]);
     }
-    let mut text = format!(
-        "A: {} on {}, {} images, T = {}\nB: {} on {}, {} images, T = {}\n",
-        before.network,
-        before.chip,
-        before.images,
-        before.time_steps,
-        after.network,
-        after.chip,
-        after.images,
-        after.time_steps
-    );
+    let head = |letter: &str, name: &str, run: &RunSummary| {
+        let RunSummary { network, chip, time_steps, .. } = run;
+        let images = counted(run.images, "image");
+        format!(
+            "{letter}: {name}: {network} on {chip}, {images}, T = {time_steps}\n   {}\n",
+            run.origin.command.join(" ")
+        )
+    };
+    let mut text = head("A", names[0], before) + &head("B", names[1], after);
+    if before.network != after.network {
+        text.push_str("These are different networks: layers are paired by their names.\n");
+    }
+    if before.images != after.images {
+        text.push_str("The numbers of images differ, and counts are sums over them.\n");
+    }
     if !rows.is_empty() {
         text.push_str(&table(titles, 1, rows.into_iter()));
         text.push('\n');
     }
-    text.push_str(&format!("{equal} layers are equal in all of these.\n"));
+    text.push_str(&format!(
+        "{} equal in all of these.\n",
+        if equal == 1 { "1 layer is".to_string() } else { format!("{equal} layers are") }
+    ));
     let totals = totals(before, after)
         .into_iter()
         .map(|(name, old, new)| [name, figure(old), figure(new), change(Some(old), Some(new))]);

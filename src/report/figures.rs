@@ -13,7 +13,7 @@ pub(super) fn three(number: f64) -> String {
         s if s >= 0.009_995 => 4,
         _ => 5,
     };
-    if digits == 0 && size >= 1e4 { whole(size.round() as u64) } else { format!("{number:.digits$}") }
+    if digits == 0 && size >= 1e3 { whole(size.round() as u64) } else { format!("{number:.digits$}") }
 }
 
 /// A count with a letter for thousands, millions or billions.

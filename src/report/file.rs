@@ -52,6 +52,9 @@ fn readable(file: &std::fs::File) -> std::io::Result<()> {
 /// # Errors
 /// If it cannot be made.
 pub fn make(folder: &Path) -> Result<(), WriteError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(WriteError::new(folder, "it is a file, where a folder is wanted"));
+    }
     std::fs::create_dir_all(folder).map_err(|error| WriteError::new(folder, error.kind()))
 }
 

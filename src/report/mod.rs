@@ -11,6 +11,7 @@ mod html;
 mod listing;
 mod mapping;
 mod markup;
+mod narrow;
 mod neurons;
 mod profile;
 mod results;

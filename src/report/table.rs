@@ -1,5 +1,6 @@
 //! Summaries as tables for the terminal.
 
+use super::narrow::fitted;
 use crate::rows::{Cell, ColumnKind};
 use crate::summary::{Agreement, LayerSummary, MappingSummary, RunSummary};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
@@ -8,7 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// Columns of the terminal, 0 where there is none.
 static WIDTH: AtomicU16 = AtomicU16::new(0);
 
-/// Lets all tables from now on fit a terminal of so many columns: what is too wide goes on in a second line of its cell.
+/// Lets all tables from now on fit a terminal of so many columns: numbers get a letter, names
+/// lose their beginnings, and columns are left out, or what is too wide goes on in a second line of its cell.
 /// Without it, and in files and pipes, tables are as wide as their content.
 pub fn fit_tables(columns: u16) {
     WIDTH.store(columns, Ordering::Relaxed);
@@ -38,12 +40,21 @@ pub(super) fn table<const N: usize>(
     words: usize,
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
+    let mut cells = (titles.map(String::from).to_vec(), rows.map(Vec::from).collect());
+    let mut left_out = vec![];
+    let width = WIDTH.load(Ordering::Relaxed);
+    if width > 0 {
+        (cells, left_out) = fitted(cells, usize::from(width));
+    }
     let mut table = empty();
-    table.set_header(titles).add_rows(rows);
+    table.set_header(cells.0).add_rows(cells.1);
     for column in table.column_iter_mut().skip(words) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    match left_out.is_empty() {
+        true => table.to_string(),
+        false => format!("{table}\nLeft out in a terminal of {width} columns: {}.", left_out.join(", ")),
+    }
 }
 
 /// A table of words that is no wider than the terminal, or `width` columns without one: long cells take several lines.
@@ -301,7 +312,7 @@ pub fn whole(number: u64) -> String {
 }
 
 /// So many of a thing.
-fn counted(count: u64, thing: &str) -> String {
+pub(super) fn counted(count: u64, thing: &str) -> String {
     format!("{} {thing}{}", whole(count), if count == 1 { "" } else { "s" })
 }
 

@@ -69,6 +69,7 @@ fn side(id: &str, runs: &[Named]) -> Element {
         row("ANN on this technology", &|run| unit(energy(run.ann_baseline.energy_uj))),
         row("equal to the integer network", &exact),
         row("top-1", &top1),
+        row("command", &|run| run.origin.command.join(" ")),
     ];
     new(id, "Side by side", "What one image takes in each of the runs.").put(titled(&columns(runs), rows))
 }
