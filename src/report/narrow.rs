@@ -14,7 +14,7 @@ pub(super) fn fitted((mut titles, mut rows): Cells, width: usize) -> (Cells, Vec
     let mut left_out = vec![];
     if natural(&titles, &rows) > width {
         for row in &mut rows {
-            row.iter_mut().skip(1).for_each(|cell| abbreviate(cell));
+            row.iter_mut().skip(1).for_each(abbreviate);
             if let Some(name) = row.first_mut() {
                 *name = ending(name);
             }
