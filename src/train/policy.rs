@@ -191,6 +191,7 @@ mod tests {
         let after: Vec<_> = (0..1000).map(|seed| apply(&mut Draws::new(seed), &before, GRID, &GROUND)).collect();
         assert!(after.iter().all(|picture| picture.len() == before.len()));
         let changed = after.iter().filter(|picture| **picture != before).count();
-        assert!((700..990).contains(&changed), "{changed} of 1000 are changed");
+        // by the probabilities of the table about six in ten: equalising leaves this picture as it is
+        assert!((540..660).contains(&changed), "{changed} of 1000 are changed");
     }
 }
