@@ -79,7 +79,7 @@ pub struct Passage {
 /// The immutable part of the network on chip.
 ///
 /// Every router has as many places for ports as the largest one needs, a power of two, and as many for queues. A port has one
-/// index for its input and its output side: those of its tile's router begin at [`Wiring::port`], the sides first and then the
+/// index for its input and its output side: those of its tile's router begin at `Wiring::port`, the sides first and then the
 /// units. The links into the routers are channels: that of a router's output has the index of its port, that of unit `u`'s
 /// packet queue comes after all of these.
 #[derive(Debug, Clone)]
