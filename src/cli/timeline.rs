@@ -4,14 +4,14 @@ use super::args::{ChipArgs, NetworkArgs, PlaceArgs, PrecisionArgs, SourceArgs, t
 use super::run;
 use super::{Failure, say};
 use crate::convert;
-use crate::engine::Log;
+use crate::engine::{self, Log};
 use crate::explore::Replayed;
 use crate::functional::{Options, Spiking};
 use crate::graph::Graph;
 use crate::load;
 use crate::report;
 use crate::simulate::{self, ImageRun, Unwatched};
-use crate::trace::ImageTrace;
+use crate::trace::{ImageTrace, Schedule};
 use crate::units::TileId;
 use clap::Args;
 use std::ops::Range;
@@ -88,7 +88,7 @@ pub fn timeline(args: &TimelineArgs) -> Result<(), Failure> {
         return Err(Failure::Input(format!("--router {x},{y} is outside: {size}, counted from 0")));
     }
     let routers: Vec<TileId> = args.routers.iter().map(|(x, y)| TileId(y * mesh.columns + x)).collect();
-    let source = source(args, crate::engine::schedule(hardware.timing.step.discipline))?;
+    let source = source(args, engine::schedule(hardware.timing.step.discipline), &hardware.name)?;
     let spikes = Replayed { images: std::slice::from_ref(&source.image), time_steps: source.time_steps };
     let placed = run::place(&source.graph, &source.fingerprint, hardware, &args.place, Some(&spikes))?;
     let machine = placed.machine()?;
@@ -129,18 +129,13 @@ pub fn timeline(args: &TimelineArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn source(args: &TimelineArgs, schedule: crate::trace::Schedule) -> Result<Source, Failure> {
+fn source(args: &TimelineArgs, schedule: Schedule, chip: &str) -> Result<Source, Failure> {
     let missing = |there: usize| {
         Failure::Input(format!("--image {} is not there: there are {there}, counted from 0", args.image))
     };
     if let Some(file) = &args.trace {
         let mut trace = load::trace(file)?;
-        if trace.schedule != schedule {
-            let key = schedule.key().replace('_', "-");
-            return Err(Failure::Input(format!(
-                "the chip needs a trace of schedule {key}; record it again with --schedule {key}"
-            )));
-        }
+        engine::check_schedule(trace.schedule, schedule, chip)?;
         let there = trace.images.len();
         if args.image as usize >= there {
             return Err(missing(there));

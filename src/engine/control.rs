@@ -29,6 +29,17 @@ pub fn schedule(discipline: Discipline) -> Schedule {
     }
 }
 
+/// Refuses spikes of one schedule on a chip that integrates them by another.
+///
+/// # Errors
+/// [`EngineError::ForeignSchedule`], with the option of a recording that fits.
+pub fn check_schedule(trace: Schedule, wanted: Schedule, chip: &str) -> Result<(), EngineError> {
+    if trace == wanted {
+        return Ok(());
+    }
+    Err(EngineError::ForeignSchedule { chip: chip.to_string(), wanted: wanted.key(), trace: trace.key() })
+}
+
 /// Steps between the firing of a spike and its integration.
 pub(super) fn delay(discipline: Discipline) -> u32 {
     schedule(discipline).delay()

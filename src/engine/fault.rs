@@ -7,6 +7,19 @@ use std::fmt;
 /// What can go wrong in the engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
+    /// A trace of another schedule.
+    #[error(
+        "the trace was recorded with schedule {trace}, where {chip} integrates spikes by {wanted}; record it again with --schedule {}",
+        .wanted.replace('_', "-")
+    )]
+    ForeignSchedule {
+        /// Name of the chip.
+        chip: String,
+        /// What the chip asks for.
+        wanted: &'static str,
+        /// What the trace has.
+        trace: &'static str,
+    },
     /// A tile has more units than its router can have ports.
     #[error("{tile} has {units} units, and a router has ports for {most}: spread the units over more tiles")]
     Ports {

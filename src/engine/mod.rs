@@ -30,7 +30,7 @@ mod state;
 mod traffic;
 mod units;
 
-pub use control::schedule;
+pub use control::{check_schedule, schedule};
 pub use fault::{Culprit, EngineError, Stall};
 pub use forecast::Forecast;
 pub use machine::Machine;

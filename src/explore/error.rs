@@ -34,19 +34,6 @@ pub enum ExploreError {
         /// That of the trace.
         trace: String,
     },
-    /// A trace of another schedule.
-    #[error(
-        "the trace was recorded with schedule {trace}, where {chip} integrates spikes by {wanted}; record it again with --schedule {}",
-        .wanted.replace('_', "-")
-    )]
-    ForeignSchedule {
-        /// Name of the chip.
-        chip: String,
-        /// What the chip asks for.
-        wanted: &'static str,
-        /// What the trace has.
-        trace: &'static str,
-    },
     /// A file that is not as it should be.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -46,13 +46,7 @@ impl<'a> Replayed<'a> {
             });
         }
         let wanted = engine::schedule(hardware.timing.step.discipline);
-        if trace.schedule != wanted {
-            return Err(ExploreError::ForeignSchedule {
-                chip: hardware.name.clone(),
-                wanted: wanted.key(),
-                trace: trace.schedule.key(),
-            });
-        }
+        engine::check_schedule(trace.schedule, wanted, &hardware.name)?;
         Ok(Self { images: &trace.images, time_steps: trace.time_steps })
     }
 }

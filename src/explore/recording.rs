@@ -5,6 +5,7 @@ use super::field::Replayed;
 use super::points::Setting;
 use crate::account;
 use crate::convert;
+use crate::engine;
 use crate::functional::{self, FunctionalError, Options, Settle, Spiking, Values};
 use crate::graph::Graph;
 use crate::images::Images;
@@ -82,10 +83,7 @@ impl Subject {
 }
 
 fn taken(trace: &Trace, schedule: Schedule, chip: &str) -> Result<Recording, ExploreError> {
-    if trace.schedule != schedule {
-        let (wanted, trace) = (schedule.key(), trace.schedule.key());
-        return Err(ExploreError::ForeignSchedule { chip: chip.to_string(), wanted, trace });
-    }
+    engine::check_schedule(trace.schedule, schedule, chip)?;
     Ok(Recording {
         graph: trace.skeleton.clone(),
         fingerprint: trace.fingerprint.clone(),

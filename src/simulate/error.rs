@@ -19,19 +19,6 @@ pub enum SimulateError {
     /// The functional run gave no spikes, which a chip needs.
     #[error("the functional run was not recorded")]
     Unrecorded,
-    /// A trace of another schedule.
-    #[error(
-        "the trace was recorded with schedule {trace}, where {chip} integrates spikes by {wanted}; record it again with --schedule {}",
-        .wanted.replace('_', "-")
-    )]
-    ForeignSchedule {
-        /// Name of the chip.
-        chip: String,
-        /// Its schedule.
-        wanted: &'static str,
-        /// That of the trace.
-        trace: &'static str,
-    },
     /// A trace of fewer images than wanted.
     #[error("the trace has {there} images, not the {count} of -n; leave -n out")]
     FewImages {

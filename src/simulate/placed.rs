@@ -65,11 +65,6 @@ impl<'a> Placed<'a> {
 
     /// Whether a trace can be replayed here.
     pub(super) fn takes(&self, trace: &Trace) -> Result<(), SimulateError> {
-        let wanted = self.schedule();
-        if trace.schedule == wanted {
-            return Ok(());
-        }
-        let (chip, wanted, trace) = (self.hardware.name.clone(), wanted.key(), trace.schedule.key());
-        Err(SimulateError::ForeignSchedule { chip, wanted, trace })
+        Ok(engine::check_schedule(trace.schedule, self.schedule(), &self.hardware.name)?)
     }
 }
