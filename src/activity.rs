@@ -45,6 +45,8 @@ pub struct SliceActivity {
     pub spikes: u64,
     /// How many of them were negative.
     pub negative_spikes: u64,
+    /// Graded values sent that are wider than the field of a packet for them.
+    pub wide_spikes: u64,
     /// Packets of spikes sent, each copy of a unicast counted.
     pub packets: u64,
     /// Links passed by the flits of its spikes, tokens and acknowledgements.

@@ -60,7 +60,7 @@ pub struct Change {
     pub cycle: Cycle,
     /// Which of the routers watched.
     pub router: usize,
-    /// Flits sent toward it so far, port by port: north, east, south, west, then the units of its tile.
+    /// Flits sent toward it so far, port by port: east, west, south, north, then the units of its tile.
     pub inputs: Vec<u64>,
     /// Flits that have left it so far, port by port.
     pub outputs: Vec<u64>,

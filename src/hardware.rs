@@ -174,19 +174,19 @@ impl Topology {
 /// A side of a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
-    /// To row `y - 1`.
-    North,
     /// To column `x + 1`.
     East,
-    /// To row `y + 1`.
-    South,
     /// To column `x - 1`.
     West,
+    /// To row `y + 1`.
+    South,
+    /// To row `y - 1`.
+    North,
 }
 
 impl Direction {
-    /// Every direction, in the order of the ports of a router.
-    pub const ALL: [Self; 4] = [Self::North, Self::East, Self::South, Self::West];
+    /// Every direction, in the order of the ports of a router, in which they take turns: that of BookSim 2.
+    pub const ALL: [Self; 4] = [Self::East, Self::West, Self::South, Self::North];
 
     /// The name in reports.
     #[must_use]
@@ -474,7 +474,7 @@ section!(
         weight_bits: u32, Range::Whole(1, 16), "Widest weight, sign included, in bits.";
         kernels: Kernels, Range::Word(Kernels::KEYS), "Whether a convolution's weights are stored once (shared) or for each synapse (expanded).";
         axons_in: u64, Range::Whole(1, 1 << 32), "Entries of the axon-in table: source positions with shared kernels, source neurons with expanded ones.";
-        routes_out: u64, Range::Whole(1, 1 << 32), "Entries of the axon-out table: one for each distinct destination of each distinct route.";
+        routes_out: u64, Range::Whole(1, 1 << 32), "Entries of the axon-out table: one for each destination of each route.";
         membrane_bits: u32, Range::Whole(2, 64), "Width of a membrane potential, sign included, in bits.";
     }
 );
@@ -507,7 +507,7 @@ section!(
         buffer_flits: u32, Range::Whole(1, 1024), "Flit slots of each virtual channel.";
         flit_bits: u32, Range::Whole(8, 4096), "Width of a flit, in bits.";
         header_bits: u32, Range::Whole(0, 1024), "Packet header, in bits.";
-        position_bits: u32, Range::Whole(0, 64), "Bits that name the firing neuron within a packet.";
+        position_bits: u32, Range::Whole(0, 64), "Bits that name the firing neuron among those of its route; where more neurons share their destinations, they take several routes.";
         graded_bits: u32, Range::Whole(1, 64), "Payload of a graded spike, in bits; a plain spike carries its sign in 1.";
         spikes_per_packet: u32, Range::Whole(1, 1024), "Most spikes of one step and one route that share a packet.";
     }

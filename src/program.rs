@@ -20,7 +20,8 @@ pub struct Program {
     pub slices: Vec<Slice>,
     /// For each stage, its slices.
     pub stage_slices: Vec<Range<u32>>,
-    /// Every distinct way of a slice's spikes.
+    /// The ways of spikes, slice by slice: one for each distinct set of destinations, or several where more neurons share a set
+    /// than a packet can name.
     pub routes: Vec<Route>,
     /// For each slice and each neuron of its region (by `Part::local`), the route of its spikes.
     pub route_of: Vec<Vec<RouteId>>,

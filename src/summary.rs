@@ -175,7 +175,8 @@ pub struct LayerSummary {
     pub energy_by_component_fj: BTreeMap<String, u64>,
     /// Bits of the widest potential, count or sum.
     pub peak_bits: u32,
-    /// Potentials, counts or sums that were wider than the chip keeps them, at the end of a step's integration.
+    /// Potentials, counts or sums that were wider than the chip keeps them, at the end of a step's integration, and graded
+    /// spikes wider than its packets carry them.
     pub overflows: u64,
     /// Most packets that waited at once at one of its units.
     pub peak_queue: u64,
@@ -194,7 +195,7 @@ pub struct ChipMap {
     pub rows: u32,
     /// The units, tiles row by row and the units of a tile in order.
     pub units: Vec<UnitSummary>,
-    /// The links that flits passed, tiles row by row, north, east, south, west.
+    /// The links that flits passed, tiles row by row, east, west, south, north.
     pub links: Vec<LinkSummary>,
 }
 

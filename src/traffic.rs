@@ -165,7 +165,7 @@ pub struct Point {
     pub unfinished: u64,
     /// Flits switched in the whole run.
     pub flit_hops: u64,
-    /// Flits in a cycle over each link: tile by tile, four links each, to the north, east, south and west.
+    /// Flits in a cycle over each link: tile by tile, four links each, to the east, west, south and north.
     pub link_load: Vec<f64>,
 }
 

@@ -147,7 +147,8 @@ fn layer(run: &Run<'_>, bill: &Bill, counts: &[Counts], id: StageId) -> LayerSum
         energy_by_component_fj: keyed(components).map(|(key, spent)| (key, spent.0)).collect(),
         peak_bits: widths().map(Widths::peak).max().unwrap_or(0),
         overflows: kept_bits(&stage.kind, &run.hardware.topology)
-            .map_or(0, |bits| widths().map(|widths| widths.over(bits)).sum()),
+            .map_or(0, |bits| widths().map(|widths| widths.over(bits)).sum())
+            + sum(|slice| slice.wide_spikes),
         peak_queue: slice_activities.iter().map(|slice| slice.peak_queue).max().unwrap_or(0),
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn layout(graph: &Graph<i32>, topology: &Topology, mapping: &Mapping)
     };
     let mut seats = vec![];
     for (stage, lines) in graph.ids().zip(lines) {
-        let demand = Demand::new(graph, stage, topology.core.kernels);
+        let demand = Demand::new(graph, stage, topology);
         let of_lines = |lines| seat(&demand, topology, &fan_outs[stage.index()], lines, &mut faults);
         seats.push(slices(lines).into_iter().filter_map(of_lines).collect());
     }

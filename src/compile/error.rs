@@ -116,6 +116,20 @@ pub enum Fault {
         /// Widest weight of the chip.
         available: u32,
     },
+    /// Graded spikes are wider than a packet's field for them.
+    #[error(
+        "stage `{stage}` sends values of {bits} bits, and a packet carries {available}; --set noc.graded_bits={bits}, or quantise with fewer {flag}"
+    )]
+    WidePayload {
+        /// Name of the stage.
+        stage: String,
+        /// Width of its widest value, sign included.
+        bits: u32,
+        /// Width of the field.
+        available: u32,
+        /// The option that narrows it.
+        flag: &'static str,
+    },
     /// A softmax needs a larger table than the chip's.
     #[error(
         "stage `{stage}` looks up {bits} address bits in its table of powers of two, and a softmax unit has {available}; --set softmax.table_bits={bits}, or quantise with --table-bits {available}"
@@ -266,7 +280,7 @@ fn advice(capacity: &str) -> &'static str {
     match capacity {
         "core.synapse_bits" => ", and fewer --weight-bits or core.kernels=shared take less",
         "core.axons_in" => ", and with core.kernels=shared it counts positions instead of neurons",
-        "core.routes_out" => ", and so do larger slices of the stages that read it",
+        "core.routes_out" => ", and so do larger slices of the stages that read it, or more noc.position_bits",
         _ => "",
     }
 }

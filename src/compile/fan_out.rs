@@ -77,8 +77,12 @@ impl FanOut {
         })
     }
 
-    /// Entries of an axon-out table for these regions: the sizes of their distinct sets, summed up.
-    pub(super) fn routes_out(&self, regions: &[Region]) -> u64 {
+    /// Entries of an axon-out table for these regions, where a route names so many neurons: for each distinct set its size,
+    /// once for each route that its neurons need.
+    pub(super) fn routes_out(&self, regions: &[Region], named: u64) -> u64 {
+        if regions.iter().map(|region| region.neurons() as u64).sum::<u64>() > named {
+            return self.routes_shared_out(regions, named);
+        }
         let mut seen: BitVec<u64, Lsb0> = BitVec::repeat(false, self.sets.len());
         let mut entries = 0;
         for region in regions {
@@ -92,6 +96,21 @@ impl FanOut {
             }
         }
         entries
+    }
+
+    /// The same where a set may have more neurons than one route names.
+    fn routes_shared_out(&self, regions: &[Region], named: u64) -> u64 {
+        let mut neurons = vec![0u64; self.sets.len()];
+        for region in regions {
+            let (first, last) = (self.span_of(region.channels.start), self.span_of(region.channels.end - 1));
+            let start = |span: usize| self.spans.get(span).map_or(region.channels.end, |&start| start);
+            let width = |span: usize| start(span + 1).min(region.channels.end) - start(span).max(region.channels.start);
+            for position in region.positions.clone() {
+                let row = self.row(position);
+                (first..=last).for_each(|span| neurons[row[span] as usize] += u64::from(width(span)));
+            }
+        }
+        neurons.iter().zip(&self.sets).map(|(neurons, set)| neurons.div_ceil(named) * set.len() as u64).sum()
     }
 
     fn span_of(&self, channel: u32) -> usize {

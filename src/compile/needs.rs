@@ -1,6 +1,7 @@
 //! What a slice takes of its unit, and what a unit has.
 
 use super::fan_out::FanOut;
+use super::route::named;
 use crate::graph::{Graph, Stage, StageKind, Synapses, Taps};
 use crate::hardware::{self, Kernels, Topology, UnitKind};
 use crate::network::SoftmaxAxis;
@@ -84,6 +85,8 @@ pub(super) struct Demand {
     pub(super) head: Option<u32>,
     /// Whether all positions stay together: the softmax normalises over them.
     pub(super) all_positions: bool,
+    /// Neurons that one route can name.
+    named: u64,
     memory: Memory,
 }
 
@@ -121,9 +124,9 @@ struct Sources {
 }
 
 impl Demand {
-    /// The demand of `id` on a chip that stores kernels in this way.
-    pub(super) fn new(graph: &Graph<i32>, id: StageId, kernels: Kernels) -> Self {
-        let stage = graph.stage(id);
+    /// The demand of `id` on a chip.
+    pub(super) fn new(graph: &Graph<i32>, id: StageId, topology: &Topology) -> Self {
+        let (stage, kernels) = (graph.stage(id), topology.core.kernels);
         let head = |heads: u32| Some(stage.grid.channels / heads);
         let (head, memory) = match &stage.kind {
             StageKind::Input(_) => (None, Memory::None),
@@ -147,7 +150,8 @@ impl Demand {
                 (head(*heads), attention(stage, *heads, state))
             }
         };
-        Self { grid: stage.grid, unit: unit_for(&stage.kind), head, all_positions: normalised(graph, id), memory }
+        let (unit, all_positions, named) = (unit_for(&stage.kind), normalised(graph, id), named(&topology.noc));
+        Self { grid: stage.grid, unit, head, all_positions, named, memory }
     }
 
     /// What a slice of these regions takes of its unit.
@@ -158,7 +162,7 @@ impl Demand {
     /// one spike of every source neuron would cause.
     pub(super) fn of(&self, regions: &[Region], fan_out: &FanOut) -> Needs {
         let neurons = regions.iter().map(|region| region.neurons() as u64).sum();
-        let mut needs = Needs { neurons, routes_out: fan_out.routes_out(regions), ..Needs::default() };
+        let mut needs = Needs { neurons, routes_out: fan_out.routes_out(regions, self.named), ..Needs::default() };
         match &self.memory {
             Memory::None => {}
             Memory::Counts(sources) => {

@@ -37,7 +37,7 @@ pub(super) fn cut(graph: &Graph<i32>, topology: &Topology, least: &[usize]) -> (
     let mut tilings: Vec<Tiling> = graph.stages.iter().map(|stage| Tiling::whole(stage.grid)).collect();
     let mut faults = vec![];
     for id in graph.ids().rev() {
-        let demand = Demand::new(graph, id, topology.core.kernels);
+        let demand = Demand::new(graph, id, topology);
         let fan_out = FanOut::new(graph, id, &tilings);
         let capacities = capacities(topology, demand.unit);
         let cutter = Cutter { demand: &demand, fan_out: &fan_out, capacities };
@@ -58,7 +58,7 @@ pub(super) fn cut(graph: &Graph<i32>, topology: &Topology, least: &[usize]) -> (
 /// The most slices that each stage can be cut into, whatever they hold.
 pub(super) fn finest(graph: &Graph<i32>, topology: &Topology) -> Vec<usize> {
     let of_stage = |id| {
-        let demand = Demand::new(graph, id, topology.core.kernels);
+        let demand = Demand::new(graph, id, topology);
         let blocks = demand.grid.channels / demand.head.unwrap_or(1);
         blocks as usize * if demand.all_positions { 1 } else { demand.grid.positions() }
     };

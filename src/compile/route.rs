@@ -1,14 +1,15 @@
 //! The ways of spikes: for each slice its distinct sets of destinations, and for each set the trees of routers.
 
 use super::fan_out::FanOut;
-use crate::hardware::{Multicast, Topology};
+use crate::hardware::{Multicast, Noc, Topology};
 use crate::program::{Route, Slice, Tree, TreeNode};
 use crate::units::{RouteId, SliceId, TileId};
 use crate::ways::Ways;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Every distinct route, slice by slice in the order of first use, and for each slice the route of each of its neurons.
+/// Every route, slice by slice in the order of first use, and for each slice the route of each of its neurons. Neurons with
+/// the same destinations share a route, as many as one can name.
 pub(super) fn routes(
     topology: &Topology,
     slices: &[Slice],
@@ -21,27 +22,31 @@ pub(super) fn routes(
     let mut route_of = vec![];
     for (slice, source) in slices.iter().zip((0..).map(SliceId)) {
         let fan_out = &fan_outs[slice.stage.index()];
-        let mut known: BTreeMap<u32, RouteId> = BTreeMap::new();
-        let mut last = None;
+        // for each set the route in use, and how many more neurons it can name
+        let mut known: BTreeMap<u32, (RouteId, u64)> = BTreeMap::new();
         let mut of_slice = Vec::with_capacity(slice.region.neurons());
         for class in slice.region.regions().iter().flat_map(|region| fan_out.classes(region)) {
-            let same = last.filter(|(seen, _)| *seen == class).map(|(_, route)| route);
-            let route = same.unwrap_or_else(|| {
-                *known.entry(class).or_insert_with(|| {
-                    let readers = fan_out.sets[class as usize].iter();
-                    let ids = readers.map(|(stage, index)| SliceId(stage_slices[stage.index()].start + index));
-                    let destinations: Vec<SliceId> = ids.collect();
-                    let trees = trees(topology, tile_of(source), &destinations, tile_of);
-                    routes.push(Route { source, destinations, trees });
-                    RouteId::at(routes.len() - 1)
-                })
-            });
-            last = Some((class, route));
-            of_slice.push(route);
+            let (route, left) = known.entry(class).or_insert((RouteId(0), 0));
+            if *left == 0 {
+                let readers = fan_out.sets[class as usize].iter();
+                let ids = readers.map(|(stage, index)| SliceId(stage_slices[stage.index()].start + index));
+                let destinations: Vec<SliceId> = ids.collect();
+                let trees = trees(topology, tile_of(source), &destinations, tile_of);
+                *left = if destinations.is_empty() { u64::MAX } else { named(&topology.noc) };
+                *route = RouteId::at(routes.len());
+                routes.push(Route { source, destinations, trees });
+            }
+            *left -= 1;
+            of_slice.push(*route);
         }
         route_of.push(of_slice);
     }
     (routes, route_of)
+}
+
+/// How many neurons one route can name: a packet says which of them has fired, in `noc.position_bits`.
+pub(super) fn named(noc: &Noc) -> u64 {
+    1u64.checked_shl(noc.position_bits).unwrap_or(u64::MAX)
 }
 
 /// Enters in each slice whom it sends to and who sends to it, in order.

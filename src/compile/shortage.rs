@@ -19,6 +19,12 @@ pub(super) fn unfit(graph: &Graph<i32>, topology: &Topology) -> Vec<Fault> {
     if graph.weight_bits > topology.core.weight_bits {
         faults.push(Fault::WideWeights { bits: graph.weight_bits, available: topology.core.weight_bits });
     }
+    for stage in graph.stages.iter().filter(|stage| available(topology, unit_for(&stage.kind)) > 0) {
+        let (available, bits) = (topology.noc.graded_bits, payload_bits(&stage.kind));
+        if let Some((bits, flag)) = bits.filter(|(bits, _)| *bits > available) {
+            faults.push(Fault::WidePayload { stage: stage.name.clone(), bits, available, flag });
+        }
+    }
     let has_softmax = available(topology, UnitKind::Softmax) > 0;
     for stage in graph.stages.iter().filter(|_| has_softmax) {
         if let StageKind::Softmax { rule, .. } = &stage.kind
@@ -29,6 +35,20 @@ pub(super) fn unfit(graph: &Graph<i32>, topology: &Topology) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Bits of the widest graded spike of a stage, sign included, where its width is known beforehand: that of a pixel, or of a
+/// probability's change from none to all or back; and what narrows it.
+fn payload_bits(kind: &StageKind<i32>) -> Option<(u32, &'static str)> {
+    match kind {
+        StageKind::Input(input) => Some((input.bits, "--input-bits")),
+        StageKind::Softmax { rule, .. } => Some((rule.probability_bits + 2, "--probability-bits")),
+        StageKind::Neurons(_)
+        | StageKind::Readout { .. }
+        | StageKind::MaxPool { .. }
+        | StageKind::Scores { .. }
+        | StageKind::Context { .. } => None,
+    }
 }
 
 /// The kinds of unit of which the chip has some, but not enough for `partition`.

@@ -25,6 +25,11 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         state.activity.spikes += fired.len() as u64;
         state.activity.negative_spikes += fired.iter().filter(|spike| spike.value < 0).count() as u64;
         state.activity.counts.add(Action::Spike, fired.len() as u64);
+        if seat.graded {
+            let noc = &self.machine.wiring.noc;
+            state.activity.wide_spikes +=
+                fired.iter().filter(|spike| packets::is_wide(noc, spike.value)).count() as u64;
+        }
         self.note(slice, |step| {
             step.begins = step.begins.min(start);
             step.fires = step.fires.min(start);

@@ -99,6 +99,11 @@ pub(super) fn spike_flits(noc: &Noc, spikes: usize, graded: bool) -> u32 {
     bits.div_ceil(u64::from(noc.flit_bits)).max(1) as u32
 }
 
+/// Whether a value is wider than a packet's field for graded spikes.
+pub(super) fn is_wide(noc: &Noc, value: i32) -> bool {
+    33 - (value ^ (value >> 31)).leading_zeros() > noc.graded_bits
+}
+
 /// Flits of a token or an acknowledgement: a header and one number as wide as a graded spike's.
 pub(super) fn control_flits(noc: &Noc) -> u16 {
     (noc.header_bits + noc.graded_bits).div_ceil(noc.flit_bits).max(1) as u16

@@ -183,8 +183,9 @@ pub fn run_verdict(run: &RunSummary) -> String {
     let ann = run.ann_baseline;
     let wide = run.layers.iter().filter(|layer| layer.overflows > 0).map(|layer| {
         format!(
-            "\nNOT what the chip would give: {} ({}) reached {} bits, and {} values are wider than its unit keeps them; counts go on in \
-             full width here. Take wider memories or fewer weight bits or time steps.",
+            "\nNOT what the chip would give: {} ({}) reached {} bits, and {} values are wider than its unit keeps them or its \
+             packets carry them; counts go on in full width here. Take wider memories, more noc.graded_bits, or fewer weight bits \
+             or time steps.",
             layer.name,
             layer.kind,
             layer.peak_bits,

@@ -1,6 +1,7 @@
 //! Synthetic traffic as a table.
 
 use super::table::{table, whole};
+use crate::hardware::Direction;
 use crate::traffic::{LoadCurve, Point};
 
 /// One row for each run, and the busiest link of the last one.
@@ -58,6 +59,6 @@ pub fn load_table(curve: &LoadCurve) -> String {
 fn busiest(curve: &LoadCurve, point: &Point) -> String {
     let most = point.link_load.iter().zip(0u32..).max_by(|a, b| a.0.total_cmp(b.0).then(b.1.cmp(&a.1)));
     let Some((load, link)) = most.filter(|(load, _)| **load > 0.0) else { return "none".to_string() };
-    let (tile, side) = (link / 4, ["north", "east", "south", "west"][link as usize % 4]);
+    let (tile, side) = (link / 4, Direction::ALL[link as usize % 4].key());
     format!("{load:.3} ({}, {}) {side}", tile % curve.mesh.0, tile / curve.mesh.0)
 }

@@ -39,6 +39,36 @@ fn the_demo_agrees_with_the_trained_network_and_adds_up() {
 }
 
 #[test]
+fn traffic_is_told_rate_by_rate_with_latencies_and_the_load_of_every_link() {
+    for pattern in ["uniform", "transpose", "bit-complement", "tornado", "neighbour", "hotspot"] {
+        let told = json(&[
+            "noc",
+            "--chip",
+            "loihi",
+            "--traffic",
+            pattern,
+            "--rate",
+            "0.01",
+            "--seed",
+            "1,2",
+            "--measure",
+            "500",
+            "--json",
+        ]);
+        assert_eq!((told["chip"].as_str(), told["traffic"].as_str()), (Some("loihi"), Some(pattern)));
+        let points = told["points"].as_array().unwrap();
+        assert_eq!(points.iter().map(|point| point["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+        for point in points {
+            let of = |key: &str| point[key].as_f64().unwrap_or_else(|| panic!("{key} is missing"));
+            assert!(of("offered") > 0.0 && of("accepted") > 0.0);
+            let latencies = ["latency_p50", "latency_p99", "latency_max"].map(of);
+            assert!(of("latency_mean") > 0.0 && latencies.is_sorted(), "{latencies:?}");
+            assert_eq!(point["link_load"].as_array().unwrap().len(), 4 * 8 * 4, "four links of each tile");
+        }
+    }
+}
+
+#[test]
 fn live_and_replay_and_any_number_of_threads_give_the_same_summary() {
     let stable = |args: &[&str]| {
         let mut run = json(args);

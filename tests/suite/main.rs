@@ -6,6 +6,7 @@ mod accuracy_tables;
 mod architecture;
 mod bad_inputs;
 mod book;
+mod booksim;
 mod chips;
 mod closed_forms;
 mod command_line;

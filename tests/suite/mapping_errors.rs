@@ -186,3 +186,13 @@ fn a_unit_that_is_too_small_however_a_stage_is_cut() {
     - stage `readout8` does not fit however it is cut: positions 0..1, channels 0..1 alone needs `core.axons_in` of 16, and a unit has 8; --set core.axons_in=16 or more makes room, and with core.kernels=shared it counts positions instead of neurons
     "##);
 }
+
+#[test]
+fn graded_spikes_wider_than_a_packet_carries() {
+    let faults = faults_of(|topology, _| topology.noc.graded_bits = 8);
+    assert_snapshot!(faults, @r##"
+    network `shape` cannot be put on chip `small`:
+    - stage `input` sends values of 9 bits, and a packet carries 8; --set noc.graded_bits=9, or quantise with fewer --input-bits
+    - stage `softmax6` sends values of 10 bits, and a packet carries 8; --set noc.graded_bits=10, or quantise with fewer --probability-bits
+    "##);
+}

@@ -225,8 +225,8 @@ fn a_tree_that_does_not_fit_the_mesh_is_refused() {
     plant(&|tree| tree.nodes.clear());
     plant(&|tree| tree.nodes[0].tile = TileId(1));
     plant(&|tree| tree.nodes[1].tile = TileId(2));
-    plant(&|tree| tree.nodes[1].next[2] = Some(0));
-    plant(&|tree| tree.nodes[1].next[0] = Some(2));
+    plant(&|tree| tree.nodes[1].next[Direction::South as usize] = Some(0));
+    plant(&|tree| tree.nodes[1].next[Direction::North as usize] = Some(2));
     plant(&|tree| tree.nodes[2].local = vec![SliceId(8)]);
     assert_snapshot!(faults.join("\n"));
 }

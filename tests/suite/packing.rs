@@ -6,6 +6,7 @@ use spikemesh::compile::{self, Strategy};
 use spikemesh::engine::{Drive, run};
 use spikemesh::hardware::UnitKind;
 use spikemesh::load;
+use spikemesh::network::SoftmaxAxis;
 use spikemesh::trace::{ImageTrace, SpikeTrain, Widths};
 use spikemesh::units::{Femtojoules, StageId};
 
@@ -45,4 +46,35 @@ fn seventeen_spikes_share_a_flit_and_its_energy() {
     let packet = 1_150 + 2 * 1_630 + 11_370 + 92;
     assert_eq!(sent(17), (3, 3, Femtojoules(3 * packet)), "17 + 17 + 6 spikes");
     assert_eq!(sent(1), (40, 40, Femtojoules(40 * packet)));
+}
+
+#[test]
+fn a_graded_value_that_no_packet_can_carry_is_counted() {
+    let chip = load::hardware("mesh28".as_ref(), &["graded_bits=12".to_string()]).unwrap();
+    let mut shape = Shape::new(2, 2, 2);
+    let neurons = shape.neurons(&[StageId(0)], Map::LINEAR, 4);
+    let context = shape.attention(neurons, 2, SoftmaxAxis::Keys);
+    shape.readout(&[context], Map::LINEAR, 2);
+    let graph = shape.graph;
+    let mapping = compile::map(&graph, &chip.name, &chip.topology, Strategy::RowMajor).unwrap();
+    let program = compile::program(&graph, "", &chip.name, &chip.topology, &mapping).unwrap();
+    let mut trains: Vec<SpikeTrain> = graph.stages.iter().map(|stage| SpikeTrain::resting(stage, 2)).collect();
+    let (grid, at) = (graph.stage(context).grid, context.index());
+    for (channel, value) in [2047, 2048, -2048, -2049].into_iter().enumerate() {
+        trains[at].put(1, grid, (3, channel as u32), value);
+    }
+    trains[at].put(2, grid, (0, 0), i32::MIN);
+    let trace = ImageTrace { steps: 2, trains, widths: vec![Widths::default(); graph.stages.len()] };
+    let drive = Drive::Replay { graph: &graph, trace: &trace, time_steps: 2 };
+    let activity = run(&program, &chip.topology, &chip.timing, drive).unwrap().activity;
+    let wide = |stage: usize| {
+        let slices = program.stage_slices[stage].clone();
+        slices.map(|slice| activity.slices[slice as usize].wide_spikes).sum::<u64>()
+    };
+    let wanted = (0..graph.stages.len()).map(|stage| if stage == at { 3 } else { 0 });
+    assert_eq!(
+        (0..graph.stages.len()).map(wide).collect::<Vec<_>>(),
+        wanted.collect::<Vec<_>>(),
+        "12 bits end at 2047"
+    );
 }

@@ -5,7 +5,7 @@ use spikemesh::engine::{Log, Machine};
 use spikemesh::events::Events;
 use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking, probe};
 use spikemesh::graph::Graph;
-use spikemesh::hardware::Hardware;
+use spikemesh::hardware::{Direction, Hardware};
 use spikemesh::program::Program;
 use spikemesh::report::{self, Findings};
 use spikemesh::summary::{AccuracyRow, AccuracyTable, RunSummary, Simulator};
@@ -254,7 +254,7 @@ fn a_waveform_ends_with_the_flits_that_passed() {
     let busiest = (0..activity.link_flits.len()).max_by_key(|&link| activity.link_flits[link]).unwrap();
     let (_, events) = case.watched(Log::new(0..activity.cycles + 1, usize::MAX, &[TileId::at(busiest / 4)]));
     let wave = report::waveform(&events, case.chip.topology.mesh.columns);
-    let name = format!("out_{}_flits ", ["north", "east", "south", "west"][busiest % 4]);
+    let name = format!("out_{}_flits ", Direction::ALL[busiest % 4].key());
     let id = wave.lines().find(|line| line.contains(&name)).unwrap().split(' ').nth(3).unwrap();
     let last = wave.lines().rev().find(|line| line.starts_with('b') && line.ends_with(&format!(" {id}"))).unwrap();
     let count = u64::from_str_radix(last[1..].split(' ').next().unwrap(), 2).unwrap();

@@ -1,14 +1,15 @@
 //! Spikes reach exactly the slices whose values they change, each once, on ways that turn once.
 
 use crate::chips;
-use crate::shapes::{any_graph, transformer};
+use crate::shapes::{Map, Shape, any_graph, transformer};
 use proptest::prelude::*;
 use spikemesh::compile::{Strategy, map, program};
 use spikemesh::graph::Graph;
 use spikemesh::hardware::{Multicast, Routing, Topology};
+use spikemesh::network::SoftmaxAxis;
 use spikemesh::program::{Direction, Program, Tree};
 use spikemesh::reach::Reach;
-use spikemesh::units::{SliceId, TileId};
+use spikemesh::units::{SliceId, StageId, TileId, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn compiled(graph: &Graph<i32>, topology: &Topology, strategy: Strategy) -> Program {
@@ -139,6 +140,43 @@ proptest! {
         check_reach(&graph, &program);
         check_trees(&topology, &program);
         check_neighbours(&program);
+    }
+}
+
+/// The fewest routes of a slice, if each names so many neurons at most.
+fn check_names(program: &Program, named: usize) {
+    for (id, (slice, routes)) in program.slices.iter().zip(&program.route_of).enumerate() {
+        let mut neurons: BTreeMap<_, usize> = BTreeMap::new();
+        routes.iter().for_each(|route| *neurons.entry(*route).or_default() += 1);
+        let mut sharing: BTreeMap<&[SliceId], (usize, usize)> = BTreeMap::new();
+        for (route, &neurons) in &neurons {
+            let route = &program.routes[route.index()];
+            assert_eq!(route.source, SliceId::at(id));
+            assert!(route.destinations.is_empty() || neurons <= named, "{neurons} neurons on a route");
+            let (routes, all) = sharing.entry(&route.destinations).or_default();
+            (*routes, *all) = (*routes + 1, *all + neurons);
+        }
+        let fewest =
+            |(to, (routes, all)): (&&[SliceId], &(usize, usize))| to.is_empty() || *routes == all.div_ceil(named);
+        assert!(sharing.iter().all(fewest));
+        let entries: usize = neurons.keys().map(|route| program.routes[route.index()].destinations.len()).sum();
+        assert_eq!(slice.needs.routes_out, entries as u64);
+    }
+}
+
+#[test]
+fn a_route_names_no_more_neurons_than_its_packets_can_tell_apart() {
+    let mut shape = Shape::new(6, 6, 3);
+    let neurons = shape.neurons(&[StageId(0)], Map::conv(3, 1), 8);
+    let context = shape.attention(neurons, 2, SoftmaxAxis::Keys);
+    shape.readout(&[context], Map { window: Window::whole(shape.grid(context)), ..Map::LINEAR }, 5);
+    for bits in [0, 1, 3, 4, 6, 12, 64] {
+        let mut topology = chip(0, 1, 64);
+        topology.noc.position_bits = bits;
+        let program = compiled(&shape.graph, &topology, Strategy::RowMajor);
+        check_reach(&shape.graph, &program);
+        check_trees(&topology, &program);
+        check_names(&program, if bits < 64 { 1 << bits } else { usize::MAX });
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn work(id: &str, run: &RunSummary) -> Element {
 
 /// Every figure of every layer.
 pub(super) fn section(id: &str, run: &RunSummary) -> Element {
-    let lead = "Counts are summed over the images; layers.csv holds the same figures. Peak bits are the widest potential, count or sum; a value that is wider than its unit keeps is counted as an overflow.";
+    let lead = "Counts are summed over the images; layers.csv holds the same figures. Peak bits are the widest potential, count or sum; a value that is wider than its unit keeps it, or than a packet carries it, is counted as an overflow.";
     let titles = [
         "<layer",
         "<kind",
