@@ -48,11 +48,11 @@ fn traffic_is_told_rate_by_rate_with_latencies_and_the_load_of_every_link() {
             "--traffic",
             pattern,
             "--rate",
-            "0.01",
+            "0.001",
             "--seed",
             "1,2",
             "--measure",
-            "500",
+            "4000",
             "--json",
         ]);
         assert_eq!((told["chip"].as_str(), told["traffic"].as_str()), (Some("loihi"), Some(pattern)));
