@@ -10,6 +10,7 @@ mod integer_ann;
 mod lanes;
 pub mod max_pool;
 pub mod neuron;
+mod packed;
 mod population;
 mod probe;
 mod quantised_ann;

@@ -2,8 +2,9 @@
 
 use super::arithmetic::{Arithmetic, Sum};
 use super::neuron::{self, NegativeThreshold};
+use super::packed::Packed;
 use super::sums::{Emit, add_row};
-use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapses};
+use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapses, Tap};
 use crate::trace::Widths;
 use crate::units::{Grid, Region, StageId};
 use std::ops::Range;
@@ -39,17 +40,11 @@ struct Firing<'g, S> {
 struct Afferent<'g, S> {
     sources: &'g [Source<S>],
     kernel: &'g Kernel<S>,
-    /// Taps of source position `p`: `taps[starts[p]..starts[p + 1]]`.
+    /// The weights that land in the region, where it has few channels.
+    packed: Option<Packed<S>>,
+    /// Taps that land in the region, of source position `p`: `taps[starts[p]..starts[p + 1]]`.
     starts: Vec<u32>,
-    taps: Vec<LocalTap>,
-}
-
-/// A tap that lands in the region.
-#[derive(Debug, Clone, Copy)]
-struct LocalTap {
-    /// Position within the region.
-    row: u32,
-    tap: u32,
+    taps: Vec<Tap>,
 }
 
 impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
@@ -74,7 +69,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         };
         let afferent = |projection: &'g Projection<S>| {
             let grid = projection.sources.first().map_or(stage.grid, |source| graph.stage(source.stage).grid);
-            Afferent::new(projection, grid, &region.positions)
+            Afferent::new(projection, grid, &region)
         };
         Self {
             afferents: synapses.projections.iter().map(afferent).collect(),
@@ -91,17 +86,13 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     /// Adds the weights of a spike; returns the number of synaptic operations.
     pub fn receive(&mut self, source: StageId, position: u32, channel: u32, value: S) -> u64 {
         let mut operations = 0;
-        let width = self.region.channels.len();
         for afferent in &self.afferents {
-            let (channels, weights) = afferent.overlap(channel, &self.region.channels);
             for sender in afferent.sources.iter().filter(|sender| sender.stage == source) {
                 let factor = V::default().plus(V::of(sender.gain), value);
-                for tap in afferent.of(position) {
-                    let start = tap.row as usize * width;
-                    let sums = &mut self.potentials[start + channels.start..start + channels.end];
-                    add_row(sums, factor, &afferent.kernel.row(tap.tap, channel)[weights.clone()]);
-                    operations += channels.len() as u64;
-                }
+                operations += match &afferent.packed {
+                    Some(packed) => packed.receive(&mut self.potentials, position, channel, factor),
+                    None => afferent.receive(&mut self.potentials, &self.region, (position, channel), factor),
+                };
             }
         }
         self.restless |= operations > 0;
@@ -189,21 +180,34 @@ fn bias<S: Arithmetic>(synapses: &Synapses<S>, grid: Grid, region: &Region) -> V
 }
 
 impl<'g, S: Arithmetic> Afferent<'g, S> {
-    fn new(projection: &'g Projection<S>, source: Grid, positions: &Range<u32>) -> Self {
-        let all = projection.kernel.taps(source);
-        let mut afferent =
-            Self { sources: &projection.sources, kernel: &projection.kernel, starts: vec![0], taps: vec![] };
-        for position in source.whole().positions {
-            let within = all.of(position).iter().filter(|tap| positions.contains(&tap.position));
-            afferent.taps.extend(within.map(|tap| LocalTap { row: tap.position - positions.start, tap: tap.tap }));
-            afferent.starts.push(afferent.taps.len() as u32);
+    fn new(projection: &'g Projection<S>, source: Grid, region: &Region) -> Self {
+        let Projection { sources, kernel, .. } = projection;
+        let all = kernel.taps(source);
+        let within = |&tap: &Tap| region.positions.contains(&tap.position).then_some(tap);
+        let of = |position: u32| all.of(position).iter().filter_map(within).collect();
+        let taps: Vec<Vec<Tap>> = source.whole().positions.map(of).collect();
+        if let Some(packed) = Packed::new(kernel, &taps, region) {
+            return Self { sources, kernel, packed: Some(packed), starts: vec![], taps: vec![] };
         }
-        afferent
+        let ends = taps.iter().scan(0, |end, taps| {
+            *end += taps.len() as u32;
+            Some(*end)
+        });
+        let starts = std::iter::once(0).chain(ends).collect();
+        Self { sources, kernel, packed: None, starts, taps: taps.concat() }
     }
 
-    fn of(&self, position: u32) -> &[LocalTap] {
-        let at = position as usize;
-        &self.taps[self.starts[at] as usize..self.starts[at + 1] as usize]
+    /// Adds the weights of a spike to the sums of the region; how many there are.
+    fn receive<V: Sum<S>>(&self, sums: &mut [V], region: &Region, (position, channel): (u32, u32), factor: V) -> u64 {
+        let (channels, weights) = self.overlap(channel, &region.channels);
+        let (at, width) = (position as usize, region.channels.len());
+        let taps = &self.taps[self.starts[at] as usize..self.starts[at + 1] as usize];
+        for tap in taps {
+            let start = (tap.position - region.positions.start) as usize * width;
+            let row = &mut sums[start + channels.start..start + channels.end];
+            add_row(row, factor, &self.kernel.row(tap.tap, channel)[weights.clone()]);
+        }
+        (taps.len() * channels.len()) as u64
     }
 
     /// The channels that both `channel` and the region reach: within the region, and within a row of weights.

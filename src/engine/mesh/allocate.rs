@@ -101,7 +101,11 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     #[inline]
     fn offer(&mut self, output: usize) -> Option<u32> {
         let Port { want, held, credited, owned, .. } = self.ports[output];
-        let open = self.router.open & (1 << output) != 0;
+        let link = self.first_port as usize + output;
+        let open = self.leaving.pauses.is_open(link, self.now);
+        if !open && want != 0 {
+            self.leaving.pauses.wait(link);
+        }
         let mut holding = 0;
         if want & held != 0 && open {
             let owners =

@@ -1,33 +1,29 @@
 //! Flits and credits reach routers, and wake those that can do something with them.
 
 use super::events::Arrival;
+use super::hop::Newcomer;
 use super::state::Flit;
 use super::wiring::{KINDS, TO_UNITS, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
 
-impl Mesh<'_> {
-    /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`.
-    #[inline]
-    pub(super) fn arrive(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        if self.leaving.first <= now {
-            self.arrive_all(now, deliveries);
-            self.leaving.look();
-        }
-    }
+/// Free slots on their way from which on they are handed out though nobody waits for any.
+const MANY_SLOTS: usize = 64;
 
-    fn arrive_all(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        if self.leaving.returning.first <= now {
-            let credits = self.leaving.returning.take(now);
-            credits.events().into_iter().for_each(|credits| self.credit(credits));
-            self.leaving.returning.done(credits);
+impl Mesh<'_> {
+    /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
+    /// keeps from it move on at once.
+    #[inline]
+    pub(super) fn arrive<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        if self.leaving.first > now {
+            return;
         }
-        for pause in 0..self.leaving.pauses.len() {
-            if self.leaving.pauses[pause].first <= now {
-                let links = self.leaving.pauses[pause].take(now);
-                links.events().into_iter().flatten().for_each(|&link| self.reopen(link as usize));
-                self.leaving.pauses[pause].done(links);
-            }
+        self.leaving.touch();
+        if self.leaving.counts_slots() || self.leaving.returning.len() >= MANY_SLOTS {
+            self.take_credits(now);
+        }
+        while let Some(link) = self.leaving.pauses.next_open(now) {
+            self.reopen(link);
         }
         for kind in 0..KINDS {
             if self.leaving.links[kind].first <= now {
@@ -41,6 +37,20 @@ impl Mesh<'_> {
                 }
                 self.leaving.links[kind].done(flits);
             }
+        }
+        if !self.newcomers.is_empty() && self.leaving.pauses.any() {
+            self.move_on::<VCS, true>(now);
+        } else if !self.newcomers.is_empty() {
+            self.move_on::<VCS, false>(now);
+        }
+    }
+
+    /// Slots that are free again by now can be filled.
+    pub(super) fn take_credits(&mut self, now: Cycle) {
+        if self.leaving.returning.first <= now {
+            let credits = self.leaving.returning.take(now);
+            credits.events().into_iter().for_each(|credits| self.credit(credits));
+            self.leaving.returning.done(credits);
         }
     }
 
@@ -62,6 +72,7 @@ impl Mesh<'_> {
     fn credit(&mut self, credits: &[u32]) {
         for &at in credits {
             let downstream = &mut self.downstream[at as usize];
+            self.leaving.starved -= u32::from(downstream.credits == 0);
             downstream.credits += 1;
             // More free slots than the longest packet has flits change nothing.
             if downstream.credits <= self.longest {
@@ -83,18 +94,11 @@ impl Mesh<'_> {
         }
     }
 
-    /// A link can take a flit again.
-    fn reopen(&mut self, port: usize) {
-        match port.checked_sub(self.ports.len()) {
-            Some(unit) => {
-                self.sources[unit].open = true;
-                self.sources_awake.wake(unit);
-            }
-            None => {
-                let (tile, side) = self.wiring.place_of(port);
-                self.routers[tile].open |= 1 << side;
-                self.wake(port);
-            }
+    /// A link that somebody waits for can take a flit again.
+    fn reopen(&mut self, link: usize) {
+        match link.checked_sub(self.ports.len()) {
+            Some(unit) => self.sources_awake.wake(unit),
+            None => self.wake(link),
         }
     }
 
@@ -111,8 +115,14 @@ impl Mesh<'_> {
         for &Arrival { queue: at, tag, way, index, of } in flits {
             let (tile, own) = self.wiring.place_of_queue(at as usize);
             let outputs = self.wiring.outputs(way, self.routers[tile].place);
-            let flit = Flit { tag, way, outputs, index, of };
             let queue = &mut self.queues[at as usize];
+            if queue.len == 0 && of == 1 && outputs.is_power_of_two() && self.wiring.plain {
+                let port = (tile << self.wiring.port_bits) + outputs.trailing_zeros() as usize;
+                self.ports[port].want |= 1 << own;
+                self.newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
+                continue;
+            }
+            let flit = Flit { tag, way, outputs, index, of };
             queue.len += 1;
             if queue.len == 1 {
                 queue.front = flit;

@@ -1,6 +1,7 @@
 //! What is underway between routers: flits on links, credits on their way back, flits on their way to units.
 
 use super::Way;
+use super::pauses::Pauses;
 use super::pool::Pool;
 use super::wiring::{KINDS, Wiring};
 use crate::units::Cycle;
@@ -51,14 +52,22 @@ impl<T: Copy + Default> Pending<T> {
         self.tail += 1;
     }
 
-    /// Ends a cycle: what was added in it is due a latency later.
+    /// Ends a cycle: what was added in it is due a latency later. When that is; 0 if there was nothing.
     #[inline]
-    pub fn close(&mut self, now: Cycle) {
-        if self.fresh != self.tail {
-            self.waiting.push_back((now + self.latency, self.tail));
-            self.fresh = self.tail;
-            self.first = self.first.min(now + self.latency);
+    pub fn close(&mut self, now: Cycle) -> Cycle {
+        if self.fresh == self.tail {
+            return 0;
         }
+        let due = now + self.latency;
+        self.waiting.push_back((due, self.tail));
+        self.fresh = self.tail;
+        self.first = self.first.min(due);
+        due
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.tail - self.head
     }
 
     /// Hands the events that are due to somebody who adds none to these.
@@ -117,10 +126,7 @@ pub(super) struct Leaving {
     pub links: [Pending<Arrival>; KINDS],
     /// Slots on their way back to a virtual channel's upstream end.
     pub returning: Pending<u32>,
-    /// Ports, then units' packet queues, whose links become free again, for each interval longer than a cycle.
-    pub pauses: Vec<Pending<u32>>,
-    /// Which one of them is that of each kind of link; none where a flit may leave in every cycle.
-    pause_of: [Option<u8>; KINDS],
+    pub pauses: Pauses,
     /// Flits that wait behind others in queues.
     pub pool: Pool,
     /// Flits in queues, on links and on their way to units, and packets in sources.
@@ -129,8 +135,14 @@ pub(super) struct Leaving {
     room: usize,
     /// Whether anything may have been added in the cycle that is going on.
     fresh: bool,
-    /// When the first of all that was added before is due, at the end of time if there is nothing.
+    /// Virtual channels without a free slot.
+    pub starved: u32,
+    /// Whether any packet had more than one flit, so that not only the first free slot of a virtual channel matters.
+    pub long: bool,
+    /// When the first of all that was added before is due and may let somebody go on; at the end of time if there is nothing.
     pub first: Cycle,
+    /// When the last of all is due.
+    pub last: Cycle,
 }
 
 /// Events for which room is made at once.
@@ -138,21 +150,19 @@ const ROOM: usize = 256;
 
 impl Leaving {
     pub fn new(wiring: &Wiring) -> Self {
-        let mut intervals: Vec<Cycle> = wiring.intervals.into_iter().filter(|&interval| interval > 1).collect();
-        intervals.sort_unstable();
-        intervals.dedup();
-        let pause_of = wiring.intervals.map(|own| intervals.binary_search(&own).ok().map(|at| at as u8));
         Self {
             links: wiring.link_cycles.map(Pending::new),
             // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
             returning: Pending::new(wiring.timing.credit_cycles.max(1)),
-            pauses: intervals.into_iter().map(Pending::new).collect(),
-            pause_of,
+            pauses: Pauses::new(wiring),
             pool: Pool::new(),
             resident: 0,
             room: 0,
             fresh: false,
+            starved: 0,
+            long: false,
             first: Cycle::MAX,
+            last: 0,
         }
     }
 
@@ -167,10 +177,9 @@ impl Leaving {
     pub fn reserve(&mut self, ports: u32) {
         self.fresh = true;
         if self.room < ports as usize {
-            self.room = ROOM;
-            self.links.iter_mut().for_each(|link| link.reserve(ROOM));
-            self.returning.reserve(ROOM);
-            self.pauses.iter_mut().for_each(|pauses| pauses.reserve(ROOM));
+            self.room = ROOM.max(ports as usize);
+            self.links.iter_mut().for_each(|link| link.reserve(self.room));
+            self.returning.reserve(self.room);
         }
         self.room -= ports as usize;
     }
@@ -179,34 +188,31 @@ impl Leaving {
     #[inline]
     pub fn close(&mut self, now: Cycle) {
         if std::mem::take(&mut self.fresh) {
-            self.links.iter_mut().for_each(|link| link.close(now));
-            self.returning.close(now);
-            self.pauses.iter_mut().for_each(|pauses| pauses.close(now));
+            let last = self.links.iter_mut().fold(self.returning.close(now), |last, link| last.max(link.close(now)));
+            self.last = self.last.max(last).max(self.pauses.last);
             self.look();
         }
     }
 
-    /// Looks when the first of it is due.
+    /// Something has been taken out in this cycle.
     #[inline]
-    pub fn look(&mut self) {
-        let links = self.links.iter().fold(self.returning.first, |first, link| first.min(link.first));
-        self.first = self.pauses.iter().fold(links, |first, pauses| first.min(pauses.first));
+    pub fn touch(&mut self) {
+        self.fresh = true;
     }
 
-    /// Keeps a link from taking another flit for its interval; whether that is longer than a cycle.
+    /// Looks when the first of it is due for which anybody may wait. A slot that is free again matters to nobody where every
+    /// virtual channel has another one: it comes with whatever is due next.
     #[inline]
-    pub fn pause(&mut self, kind: u8, link: u32) -> bool {
-        let pause = self.pause_of[kind as usize];
-        if let Some(pause) = pause {
-            self.pauses[pause as usize].push(link);
-        }
-        pause.is_some()
+    fn look(&mut self) {
+        let slots = if self.counts_slots() { self.returning.first } else { Cycle::MAX };
+        let first = self.links.iter().fold(slots, |first, link| first.min(link.first));
+        self.first = first.min(self.pauses.first());
     }
 
-    /// Whether there are links that do not take a flit in every cycle.
+    /// Whether anybody may wait for a slot.
     #[inline]
-    pub fn pausing(&self) -> bool {
-        !self.pauses.is_empty()
+    pub fn counts_slots(&self) -> bool {
+        self.starved > 0 || self.long
     }
 
     /// Puts a flit on a link.

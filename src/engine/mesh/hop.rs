@@ -1,15 +1,33 @@
 //! The common case, in one go: flits without rivals.
 
-use super::Mesh;
-use super::events::Arrival;
-use super::state::{Flit, every};
+use super::events::{Arrival, Leaving};
+use super::state::{Downstream, Flit, Port, Queue, every};
+use super::wiring::Wiring;
+use super::{Mesh, Way};
+use crate::units::Cycle;
+
+/// A packet of one flit that has just come into an empty queue, and asks for one output.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Newcomer {
+    /// Its queue, counted through the network.
+    pub queue: u32,
+    /// The port of the output.
+    pub port: u32,
+    pub tag: u32,
+    pub way: Way,
+}
 
 impl Mesh<'_> {
     /// Moves flits to the outputs of a word that are `wanted`: every packet of one flit that is alone in its port and alone in
     /// asking for its output, behind which all virtual channels have a free slot. What it asks for it gets. The other outputs.
     /// `PAUSING` says whether there are links that do not take a flit in every cycle.
     #[inline(never)]
-    pub(super) fn hop<const VCS: usize, const PAUSING: bool>(&mut self, word: usize, mut wanted: u64) -> u64 {
+    pub(super) fn hop<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        word: usize,
+        mut wanted: u64,
+        now: Cycle,
+    ) -> u64 {
         let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, .. } = self;
         let (port_bits, queue_bits, all) = (wiring.port_bits, wiring.queue_bits, every(VCS as u32));
         let mut others = 0;
@@ -17,45 +35,97 @@ impl Mesh<'_> {
             let nth = word * 64 + wanted.trailing_zeros() as usize;
             let bit = wanted & wanted.wrapping_neg();
             wanted ^= bit;
-            let (tile, output) = (nth >> port_bits, nth & ((1 << port_bits) - 1));
-            let (router, port) = (&mut routers[tile], &mut ports[nth]);
+            let tile = nth >> port_bits;
+            let (router, port) = (&mut routers[tile], &ports[nth]);
             let (want, alone) = (port.want, alone::<VCS>(router.occupied) & !router.odd);
             let rivals = (want & want.wrapping_sub(1)) | (want & !alone) | port.held | u64::from(port.credited ^ all);
-            if rivals != 0 || (PAUSING && router.open & (1 << output) == 0) {
+            if rivals != 0 || (PAUSING && !leaving.pauses.is_open(nth, now)) {
                 others |= bit;
                 continue;
             }
-            let at = want.trailing_zeros() as usize;
-            let queue = &mut queues[(tile << queue_bits) + at];
-            let Flit { tag, way, index, of, .. } = queue.front;
-            // The channel that comes first in turn: the second one after a packet has taken the first one.
-            let vc = usize::from(VCS == 2 && usize::from(queue.turn) == output * VCS + 1);
-            queue.turn = (output * VCS + vc) as u16 + 1;
+            let at = (tile << queue_bits) + want.trailing_zeros() as usize;
+            let queue = &mut queues[at];
+            let Flit { tag, way, .. } = queue.front;
             queue.len -= 1;
             if queue.len == 0 {
                 router.occupied ^= want;
             } else {
-                followed.push(((tile << queue_bits) + at) as u32);
+                followed.push(at as u32);
             }
-            let downstream = &mut downstream[nth * VCS + vc];
-            downstream.turn = at as u8 + 1;
-            downstream.credits -= 1;
-            port.credited ^= u16::from(downstream.credits == 0) << vc;
-            port.want = 0;
-            port.turn = (at / VCS) as u8 + 1;
-            let (behind, kind) = (port.behind, port.kind);
-            let input = &mut ports[(tile << port_bits) + at / VCS];
-            input.output_turn = output as u8 + 1;
-            input.vc_turn = ((at + 1) % VCS) as u8;
-            leaving.returning.push(input.feed + (at % VCS) as u32);
-            flits[nth] += 1;
-            if PAUSING && leaving.pause(kind, nth as u32) {
-                router.open &= !(1 << output);
-            }
-            let way = wiring.next(way, output);
-            leaving.over_link(kind, Arrival { queue: behind + vc as u32, tag, way, index, of });
+            let newcomer = Newcomer { queue: at as u32, port: nth as u32, tag, way };
+            Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
         }
         others
+    }
+
+    /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others stay in
+    /// their queues, and their outputs are woken.
+    #[inline(never)]
+    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
+        let Self { wiring, routers, ports, queues, downstream, flits, leaving, newcomers, ports_awake, .. } = self;
+        let all = every(VCS as u32);
+        leaving.reserve(newcomers.len() as u32);
+        for newcomer in newcomers.drain(..) {
+            let nth = newcomer.port as usize;
+            let (tile, at) = wiring.place_of_queue(newcomer.queue as usize);
+            let (router, port) = (&mut routers[tile], &ports[nth]);
+            let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
+            let rivals = (port.want ^ (1 << at)) | beside | port.held | u64::from(port.credited ^ all);
+            if rivals == 0 && (!PAUSING || leaving.pauses.is_open(nth, now)) {
+                Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
+                continue;
+            }
+            let Newcomer { queue, tag, way, .. } = newcomer;
+            let queue = &mut queues[queue as usize];
+            let outputs = 1 << (nth & ((1 << wiring.port_bits) - 1));
+            (queue.front, queue.len) = (Flit { tag, way, outputs, index: 0, of: 1 }, 1);
+            router.occupied |= 1 << at;
+            ports_awake.wake(nth);
+        }
+    }
+}
+
+/// What a flit touches that nobody keeps from moving on.
+struct Clear<'a> {
+    wiring: &'a Wiring,
+    ports: &'a mut [Port],
+    queues: &'a mut [Queue],
+    downstream: &'a mut [Downstream],
+    flits: &'a mut [u64],
+    leaving: &'a mut Leaving,
+}
+
+impl Clear<'_> {
+    /// Moves a flit, which is in its queue no more, to its output.
+    #[inline(always)]
+    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Newcomer, now: Cycle) {
+        let Self { wiring, ports, queues, downstream, flits, leaving } = self;
+        let (nth, Newcomer { tag, way, .. }) = (flit.port as usize, flit);
+        let (tile, output) = wiring.place_of(nth);
+        let at = flit.queue as usize - (tile << wiring.queue_bits);
+        let (queue, port) = (&mut queues[flit.queue as usize], &mut ports[nth]);
+        // The channel that comes first in turn: the second one after a packet has taken the first one.
+        let vc = usize::from(VCS == 2 && usize::from(queue.turn) == output * VCS + 1);
+        queue.turn = (output * VCS + vc) as u16 + 1;
+        let downstream = &mut downstream[nth * VCS + vc];
+        downstream.turn = at as u8 + 1;
+        downstream.credits -= 1;
+        let starved = downstream.credits == 0;
+        leaving.starved += u32::from(starved);
+        port.credited ^= u16::from(starved) << vc;
+        port.want = 0;
+        port.turn = (at / VCS) as u8 + 1;
+        let (behind, kind) = (port.behind, port.kind);
+        let input = &mut ports[(tile << wiring.port_bits) + at / VCS];
+        input.output_turn = output as u8 + 1;
+        input.vc_turn = ((at + 1) % VCS) as u8;
+        leaving.returning.push(input.feed + (at % VCS) as u32);
+        flits[nth] += 1;
+        if PAUSING {
+            leaving.pauses.take(kind, nth, now);
+        }
+        let way = wiring.next(way, output);
+        leaving.over_link(kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
     }
 }
 

@@ -27,6 +27,7 @@ mod events;
 mod hop;
 mod look;
 mod pass;
+mod pauses;
 mod pool;
 mod source;
 mod standstill;
@@ -40,6 +41,7 @@ use crate::units::{Cycle, UnitId};
 use allocate::Visit;
 use awake::Awake;
 use events::Leaving;
+use hop::Newcomer;
 use source::Source;
 use state::{Downstream, Port, Queue, Router};
 use wiring::bits64;
@@ -116,10 +118,14 @@ pub struct Mesh<'w> {
     ports_awake: Awake,
     sources_awake: Awake,
     leaving: Leaving,
+    /// Flits that have come into empty queues in this cycle.
+    newcomers: Vec<Newcomer>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
     followed: Vec<u32>,
     /// Flits of the longest packet so far.
     longest: u16,
+    /// The cycle that is going on.
+    now: Cycle,
 }
 
 impl<'w> Mesh<'w> {
@@ -142,27 +148,35 @@ impl<'w> Mesh<'w> {
             ports_awake: Awake::new(ports),
             sources_awake: Awake::new(units),
             leaving: Leaving::new(wiring),
+            newcomers: vec![],
             followed: vec![],
             longest: 1,
+            now: 0,
         }
     }
 
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let first = deliveries.len();
-        self.arrive(now, deliveries);
-        if deliveries.len() > first + 1 {
-            deliveries[first..].sort_unstable();
-        }
+        self.now = now;
         match self.vcs {
-            1 => self.visit_all::<1>(now),
-            2 => self.visit_all::<2>(now),
-            _ => self.visit_all::<0>(now),
+            1 => self.carry_flits::<1>(now, deliveries),
+            2 => self.carry_flits::<2>(now, deliveries),
+            _ => self.carry_flits::<0>(now, deliveries),
         }
     }
 
-    /// Lets every router that is awake move what it can; `VCS` is the number of virtual channels, or 0 for any other one.
+    /// The same; `VCS` is the number of virtual channels, or 0 for any other one.
+    fn carry_flits<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        let first = deliveries.len();
+        self.arrive::<VCS>(now, deliveries);
+        if deliveries.len() > first + 1 {
+            deliveries[first..].sort_unstable();
+        }
+        self.visit_all::<VCS>(now);
+    }
+
+    /// Lets every router that is awake move what it can.
     fn visit_all<const VCS: usize>(&mut self, now: Cycle) {
         for nth in 0..self.ports_awake.groups() {
             let group = self.order.of(nth, self.ports_awake.groups());
@@ -181,10 +195,10 @@ impl<'w> Mesh<'w> {
     fn visit_word<const VCS: usize>(&mut self, word: usize, now: Cycle) {
         let mut wanted = self.ports_awake.take(word);
         self.leaving.reserve(wanted.count_ones());
-        if self.wiring.plain && !self.leaving.pausing() {
-            wanted = self.hop::<VCS, false>(word, wanted);
+        if self.wiring.plain && !self.leaving.pauses.any() {
+            wanted = self.hop::<VCS, false>(word, wanted, now);
         } else if self.wiring.plain {
-            wanted = self.hop::<VCS, true>(word, wanted);
+            wanted = self.hop::<VCS, true>(word, wanted, now);
         }
         while wanted != 0 {
             let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
@@ -222,7 +236,11 @@ impl<'w> Mesh<'w> {
         if self.ports_awake.any() || self.sources_awake.any() {
             return Some(now + 1);
         }
-        (self.leaving.first < Cycle::MAX).then_some(self.leaving.first)
+        if self.leaving.first < Cycle::MAX {
+            return Some(self.leaving.first.max(now + 1));
+        }
+        // What nobody waits for takes its time, too.
+        (self.leaving.last > now).then_some(self.leaving.last)
     }
 
     /// Whether no packet is underway.

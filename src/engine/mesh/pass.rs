@@ -13,7 +13,9 @@ impl<const VCS: usize> Visit<'_, VCS> {
         let first = output * self.vcs() + vc;
         let (port, downstream) = (&mut self.ports[output], &mut self.downstream[first]);
         downstream.credits -= 1;
-        port.credited &= !(u16::from(downstream.credits == 0) << vc);
+        let starved = downstream.credits == 0;
+        self.leaving.starved += u32::from(starved);
+        port.credited &= !(u16::from(starved) << vc);
         if flit.is_tail() {
             port.owned &= !(1 << vc);
             port.held &= !(1 << at);
@@ -52,9 +54,7 @@ impl<const VCS: usize> Visit<'_, VCS> {
     #[inline]
     fn count(&mut self, output: usize, kind: u8) {
         self.flits[output] += 1;
-        if self.leaving.pause(kind, self.first_port + output as u32) {
-            self.router.open &= !(1 << output);
-        }
+        self.leaving.pauses.take(kind, self.first_port as usize + output, self.now);
     }
 
     /// Takes the first flit out of its queue and sends its slot's credit back.

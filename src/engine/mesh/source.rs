@@ -20,8 +20,6 @@ pub(super) struct Source {
     turn: u8,
     /// Virtual channels with a free slot, one bit each.
     pub credited: u16,
-    /// Whether the link can take a flit.
-    pub open: bool,
     /// The first queue behind the link.
     behind: u32,
     pub peak: u64,
@@ -31,7 +29,7 @@ impl Source {
     pub fn new(wiring: &Wiring, unit: usize) -> Self {
         let behind = wiring.queue(wiring.source_port(unit)) as u32;
         let credited = every(wiring.noc.virtual_channels);
-        Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, open: true, behind, peak: 0 }
+        Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, behind, peak: 0 }
     }
 
     pub fn front(&self) -> Option<&Packet> {
@@ -45,7 +43,11 @@ impl Mesh<'_> {
         let source = &mut self.sources[unit.index()];
         source.waiting.push_back(packet);
         source.peak = source.peak.max(source.waiting.len() as u64);
-        self.longest = self.longest.max(packet.flits);
+        if packet.flits > self.longest {
+            self.longest = packet.flits;
+            self.leaving.long = true;
+            self.take_credits(self.now);
+        }
         self.leaving.resident += 1;
         self.sources_awake.wake(unit.index());
     }
@@ -65,7 +67,11 @@ impl Mesh<'_> {
         let index = source.sent;
         let usable = if index == 0 { self.wiring.roomy(of, downstream) } else { 1 << source.vc };
         let free = source.credited & usable;
-        if free == 0 || !source.open {
+        if free == 0 {
+            return false;
+        }
+        if !self.leaving.pauses.is_open(channel, self.now) {
+            self.leaving.pauses.wait(channel);
             return false;
         }
         if index == 0 {
@@ -74,9 +80,11 @@ impl Mesh<'_> {
         }
         let downstream = &mut downstream[usize::from(source.vc)];
         downstream.credits -= 1;
-        source.credited &= !(u16::from(downstream.credits == 0) << source.vc);
+        let starved = downstream.credits == 0;
+        self.leaving.starved += u32::from(starved);
+        source.credited &= !(u16::from(starved) << source.vc);
         self.flits[channel] += 1;
-        source.open = !self.leaving.pause(FROM_UNITS, channel as u32);
+        self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
         self.leaving.over_link(FROM_UNITS, Arrival { queue, tag, way, index, of });
         self.leaving.resident += 1;

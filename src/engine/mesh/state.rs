@@ -37,8 +37,6 @@ pub(super) struct Router {
     pub occupied: u64,
     /// Queues at whose front is a flit of a longer packet, or with several outputs.
     pub odd: u64,
-    /// Outputs whose links can take a flit.
-    pub open: u32,
     /// Column and row of its tile.
     pub place: (u16, u16),
 }
@@ -47,7 +45,7 @@ impl Router {
     pub fn new(wiring: &Wiring, tile: usize) -> Self {
         let (x, y) = wiring.place(TileId::at(tile));
         let place = (x as u16, y as u16);
-        Self { occupied: 0, odd: 0, open: u32::MAX, place }
+        Self { occupied: 0, odd: 0, place }
     }
 }
 

@@ -226,6 +226,11 @@ impl Wiring {
         self.tiles() << self.port_bits
     }
 
+    /// Links into routers and to units: one behind each port, and one behind each unit's packet queue.
+    pub(super) fn links(&self) -> usize {
+        self.ports() + self.units()
+    }
+
     /// The router of a port, and which one of its ports it is.
     #[inline]
     pub(super) fn place_of(&self, port: usize) -> (usize, usize) {
