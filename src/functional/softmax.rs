@@ -1,5 +1,6 @@
 //! Softmax: in fixed point as a chip does it, and in floats as published code does it.
 
+use super::lanes::{Level, Table};
 use crate::graph::SoftmaxRule;
 
 /// Turns scores into probabilities.
@@ -56,47 +57,75 @@ impl Normalise<i32> for FixedSoftmax {
         let factor = self.factors[(step.max(1) as usize).min(self.factors.len()) - 1];
         let ends = scores.iter().fold((i32::MAX, i32::MIN), |(low, high), &score| (low.min(score), high.max(score)));
         let farthest = (i64::from(ends.1) - i64::from(ends.0)).max(0) as u64;
-        // scores are small whole numbers, so that the same distances come again and again
-        let known = if farthest < LONGEST_TABLE.min(scores.len() as u64) { farthest + 1 } else { 0 };
-        let table: Vec<u32> = (0..known).map(|distance| self.power(distance, factor) as u32).collect();
-        let power = |largest: i32, score: i32| {
-            let distance = largest.abs_diff(score);
-            table.get(distance as usize).copied().unwrap_or_else(|| self.power(distance.into(), factor) as u32)
-        };
-        match vectors {
-            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, power)),
-            Vectors::Columns(columns) => self.columns(columns.max(1), scores, power),
+        let power = |distance: u64| self.power(distance, factor) as u32;
+        // scores are small whole numbers, so that the same distances come again and again; from one on, all powers are zero
+        let near: Vec<u32> =
+            (0..=farthest).take(Table::LONGEST + 1).map(power).take_while(|&power| power > 0).collect();
+        if near.len() <= Table::LONGEST {
+            let (table, level) = (Table::new(&near), Level::best());
+            return self.shares(vectors, scores, |largest, scores, powers| {
+                table.look_up(level, largest, scores, powers);
+            });
         }
+        let known = if farthest < LONGEST_TABLE.min(scores.len() as u64) { farthest + 1 } else { 0 };
+        let known: Vec<u32> = (0..known).map(power).collect();
+        self.shares(vectors, scores, |largest, scores, powers| {
+            for ((found, &largest), &score) in powers.iter_mut().zip(largest).zip(scores) {
+                let distance = largest.abs_diff(score);
+                *found = known.get(distance as usize).copied().unwrap_or_else(|| power(distance.into()));
+            }
+        });
     }
 }
 
+/// So many powers add up to less than 2^32.
+const BURST: usize = 255;
+
 impl FixedSoftmax {
+    /// Replaces scores by shares of the powers that `look_up(largest scores, scores, powers)` finds.
+    #[inline(always)]
+    fn shares(&self, vectors: Vectors, scores: &mut [i32], look_up: impl Fn(&[i32], &[i32], &mut [u32])) {
+        match vectors {
+            Vectors::Runs(length) => scores.chunks_mut(length.max(1)).for_each(|vector| self.run(vector, &look_up)),
+            Vectors::Columns(columns) => self.columns(columns.max(1), scores, look_up),
+        }
+    }
+
     /// Normalises one vector.
     #[inline(always)]
-    fn run(&self, vector: &mut [i32], power: impl Fn(i32, i32) -> u32) {
-        let largest = vector.iter().copied().max().unwrap_or_default();
-        let powers: Vec<u32> = vector.iter().map(|&score| power(largest, score)).collect();
+    fn run(&self, vector: &mut [i32], look_up: impl Fn(&[i32], &[i32], &mut [u32])) {
+        let largest = vec![vector.iter().copied().max().unwrap_or_default(); vector.len()];
+        let mut powers = vec![0; vector.len()];
+        look_up(&largest, vector, &mut powers);
         let reciprocal = self.reciprocal(powers.iter().map(|&power| u64::from(power)).sum());
-        shares(&powers, &vec![reciprocal; powers.len()], vector);
+        share_all(&powers, &vec![reciprocal; powers.len()], vector);
     }
 
     /// Normalises every column of a matrix.
     #[inline(always)]
-    fn columns(&self, columns: usize, scores: &mut [i32], power: impl Fn(i32, i32) -> u32) {
+    fn columns(&self, columns: usize, scores: &mut [i32], look_up: impl Fn(&[i32], &[i32], &mut [u32])) {
         let mut largest = scores[..columns.min(scores.len())].to_vec();
         for row in scores.chunks(columns) {
             largest.iter_mut().zip(row).for_each(|(largest, &score)| *largest = score.max(*largest));
         }
-        let mut sums = vec![0u64; columns];
-        let mut powers: Vec<u32> = Vec::with_capacity(scores.len());
-        for row in scores.chunks(columns) {
-            powers.extend(largest.iter().zip(row).map(|(&largest, &score)| power(largest, score)));
-            let row = &powers[powers.len() - row.len()..];
-            sums.iter_mut().zip(row).for_each(|(sum, &power)| *sum += u64::from(power));
+        let (mut powers, mut sums) = (vec![0; scores.len()], vec![0u64; columns]);
+        for (powers, scores) in
+            powers.chunks_mut(columns.saturating_mul(BURST)).zip(scores.chunks(columns.saturating_mul(BURST)))
+        {
+            let mut some = vec![0u32; columns];
+            for (powers, row) in powers.chunks_mut(columns).zip(scores.chunks(columns)) {
+                look_up(&largest[..row.len()], row, powers);
+                some.iter_mut().zip(powers).for_each(|(sum, power)| *sum += *power);
+            }
+            sums.iter_mut().zip(some).for_each(|(sum, some)| *sum += u64::from(some));
         }
         let reciprocals: Vec<u64> = sums.into_iter().map(|sum| self.reciprocal(sum)).collect();
+        let narrow: Option<Vec<u32>> = reciprocals.iter().map(|&reciprocal| u32::try_from(reciprocal).ok()).collect();
         for (powers, row) in powers.chunks(columns).zip(scores.chunks_mut(columns)) {
-            shares(powers, &reciprocals, row);
+            match &narrow {
+                Some(reciprocals) => share_all(powers, reciprocals, row),
+                None => share_all(powers, &reciprocals, row),
+            }
         }
     }
 
@@ -116,10 +145,10 @@ impl FixedSoftmax {
 
 /// Probabilities from powers and the reciprocals of their sums, rounded.
 #[inline(always)]
-fn shares(powers: &[u32], reciprocals: &[u64], probabilities: &mut [i32]) {
+fn share_all<R: Copy + Into<u64>>(powers: &[u32], reciprocals: &[R], probabilities: &mut [i32]) {
     let half = 1u64 << (POWER_BITS + GUARD_BITS - 1);
-    for ((probability, &power), reciprocal) in probabilities.iter_mut().zip(powers).zip(reciprocals) {
-        *probability = ((u64::from(power) * reciprocal + half) >> (POWER_BITS + GUARD_BITS)) as i32;
+    for ((probability, &power), &reciprocal) in probabilities.iter_mut().zip(powers).zip(reciprocals) {
+        *probability = ((u64::from(power) * reciprocal.into() + half) >> (POWER_BITS + GUARD_BITS)) as i32;
     }
 }
 

@@ -171,6 +171,21 @@ proptest! {
     }
 
     #[test]
+    fn a_run_is_the_same_whether_it_is_recorded_or_not(
+        plan in plan(), time_steps in 1u32..=6, schedule in schedule(), settle in proptest::option::of(1u32..4),
+    ) {
+        let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
+        let exact = options(time_steps, schedule);
+        let recorded = settle.map_or(exact, |settle| {
+            Options { settle: Settle::Steps(settle), semantics: Semantics::REFERENCE, ..exact }
+        });
+        let spiking = Spiking::new(&graph);
+        let wanted = Outcome { trace: None, ..spiking.run(&image, &recorded).unwrap() };
+        let found = spiking.run(&image, &Options { record: false, ..recorded }).unwrap();
+        prop_assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn products_give_the_integer_network(plan in plan(), time_steps in prop_oneof![1u32..=16, 120u32..=130]) {
         let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
         let products = IntegerAnn::new(&graph).run(&image, time_steps).unwrap();

@@ -1,17 +1,25 @@
 //! The inner loops in the widest instructions that the processor has. Each is written in plain Rust as well, and all give
 //! the same bytes: sums of whole numbers that wrap do not depend on their order.
 
-mod compress;
+mod fire;
 mod heads;
+mod look_up;
 mod product;
 mod rows;
+mod scatter;
+mod signs;
+mod windows;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use compress::compress;
-pub(super) use heads::HeadProduct;
+pub(super) use fire::{Course, Signed};
+pub(super) use heads::{CountProducts, HeadProduct};
+pub(super) use look_up::Table;
 pub(super) use product::{Packed, Row, Width, push_words};
-pub(super) use rows::Rows;
+pub(super) use rows::{Bundle, List, Rows};
+pub(super) use scatter::{Fired, Scatter};
+pub(super) use signs::{Signs, WORD, mark};
+pub(super) use windows::track_largest;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.
 pub(super) const LANES: usize = 16;
@@ -51,6 +59,7 @@ impl Set {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("popcnt")
             }
             Self::Avx2 => is_x86_feature_detected!("avx2"),
             Self::Plain => true,

@@ -106,6 +106,41 @@ impl Packed {
         }
     }
 
+    /// Takes other weights of the same shape: bytes `weights[column · pitch..]`, all inputs of a column side by side.
+    #[inline(always)]
+    pub fn fill_byte_columns(&mut self, columns: usize, weights: &[i8], pitch: usize) {
+        let groups = self.groups;
+        for (first, vectors) in panels(self.stride) {
+            let width = vectors * LANES;
+            let panel = &mut self.panels[first * groups..][..width * groups];
+            for (group, to) in panel.chunks_exact_mut(width).enumerate() {
+                let rows = weights.chunks(pitch).skip(first).take(columns.saturating_sub(first).min(width));
+                for (to, row) in to.iter_mut().zip(rows) {
+                    let mut four = [0; 4];
+                    four.copy_from_slice(bytemuck::cast_slice(&row[4 * group..4 * group + 4]));
+                    *to = u32::from_le_bytes(four);
+                }
+            }
+        }
+    }
+
+    /// Takes other weights of the same shape, words: those of input `i` are the bytes from `weights[i · pitch]` on.
+    #[inline(always)]
+    pub fn fill_byte_rows(&mut self, columns: usize, weights: &[i8], pitch: usize) {
+        let groups = self.groups;
+        for (first, vectors) in panels(self.stride) {
+            let width = vectors * LANES;
+            let panel = &mut self.panels[first * groups..][..width * groups];
+            for (to, pair) in panel.chunks_exact_mut(width).zip(weights.chunks(2 * pitch)) {
+                let (low, high) = (pair.get(first..columns), pair.get(pitch + first..pitch + columns));
+                let high = high.unwrap_or_default().iter().copied().chain(std::iter::repeat(0));
+                for ((to, &low), high) in to.iter_mut().zip(low.unwrap_or_default()).zip(high) {
+                    *to = low as i16 as u16 as u32 | (high as i16 as u16 as u32) << 16;
+                }
+            }
+        }
+    }
+
     /// Groups of a row of inputs.
     pub fn groups(&self) -> usize {
         self.groups

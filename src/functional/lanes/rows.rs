@@ -2,10 +2,13 @@
 
 #![allow(
     unsafe_code,
-    reason = "loops compiled for instructions beyond the baseline are called after the processor was asked for them"
+    reason = "instructions beyond the baseline are called after the processor was asked for them, and registers are loaded \
+              and stored inside slices whose lengths are asserted just before"
 )]
 
 use super::{LANES, Level, Set};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
 
 /// So many rows sum up to less than 2^16 in each byte.
 const BURST: usize = 256;
@@ -43,66 +46,177 @@ impl Rows {
         Self { words, rows }
     }
 
-    /// Words of a row: row `r` begins at offset `r` times as many.
-    pub fn words(&self) -> usize {
-        self.words
-    }
-
-    /// Adds `gain` times the rows at these offsets to sums, which wrap: two for each word.
-    pub fn add(&self, level: Level, offsets: &[u32], gain: i32, sums: &mut [i32]) {
-        match level.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has the instructions
-            Set::Avx512 => unsafe { avx512(self, offsets, gain, sums) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has the instructions
-            Set::Avx2 => unsafe { avx2(self, offsets, gain, sums) },
-            #[cfg(not(target_arch = "x86_64"))]
-            Set::Avx512 | Set::Avx2 => {}
-            Set::Plain => add(self, offsets, gain, sums),
+    /// Adds what a bundle asks for, from lists of `codes`, to rows of sums, which wrap: two for each word.
+    ///
+    /// # Panics
+    /// If it names rows that are not there, or sums beyond the slice.
+    pub fn add(&self, level: Level, codes: &[&[u32]], bundle: &Bundle, sums: &mut [i32]) {
+        let count = (self.rows.len() / self.words.max(1)) as u32;
+        let within = |list: &List| {
+            let codes = &codes[list.from][list.start..list.end];
+            codes.iter().fold(true, |all, code| all & (code.wrapping_add(list.first) < count))
+        };
+        assert!(bundle.lists.iter().all(within));
+        assert!(bundle.targets.iter().all(|&(to, _)| to.saturating_add(2 * self.words) <= sums.len()));
+        for (first, span) in spans(self.words) {
+            let mut begin = 0;
+            for &(to, end) in &bundle.targets {
+                let (lists, sums) = (&bundle.lists[begin..end], &mut sums[to + 2 * first..][..2 * span]);
+                begin = end;
+                match level.0 {
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the processor has the instructions, and all rows that are asked for lie within the table
+                    Set::Avx512 => unsafe { self.avx512((first, span), codes, lists, sums) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the processor has the instructions
+                    Set::Avx2 => unsafe { avx2(self, (first, span), codes, lists, sums) },
+                    #[cfg(not(target_arch = "x86_64"))]
+                    Set::Avx512 | Set::Avx2 => {}
+                    Set::Plain => self.add_lists((first, span), codes, lists, sums),
+                }
+            }
         }
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn avx512(of: &Rows, offsets: &[u32], gain: i32, sums: &mut [i32]) {
-    add(of, offsets, gain, sums);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(of: &Rows, offsets: &[u32], gain: i32, sums: &mut [i32]) {
-    add(of, offsets, gain, sums);
-}
-
-#[inline(always)]
-fn add(of: &Rows, offsets: &[u32], gain: i32, sums: &mut [i32]) {
-    for (first, span) in spans(of.words) {
-        let sums = &mut sums[2 * first..2 * (first + span)];
-        for offsets in offsets.chunks(BURST) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn avx512(&self, (first, span): (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
+        // SAFETY: as for the caller
+        unsafe {
             match span {
-                64 => add_span::<64>(&of.rows[first..], offsets, gain, sums),
-                32 => add_span::<32>(&of.rows[first..], offsets, gain, sums),
-                16 => add_span::<16>(&of.rows[first..], offsets, gain, sums),
-                _ => add_span::<8>(&of.rows[first..], offsets, gain, sums),
+                64 => avx512_span::<2, 4>((&self.rows[first..], self.words, span), codes, lists, sums),
+                32 => avx512_span::<1, 2>((&self.rows[first..], self.words, span), codes, lists, sums),
+                _ => avx512_span::<1, 1>((&self.rows[first..], self.words, span), codes, lists, sums),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_lists(&self, (first, span): (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
+        for list in lists {
+            for rows in codes[list.from][list.start..list.end].chunks(BURST) {
+                let (table, rows) = ((&self.rows[first..], self.words), (rows, list.first));
+                match span {
+                    64 => add_span::<64>(table, rows, list.gain, sums),
+                    32 => add_span::<32>(table, rows, list.gain, sums),
+                    16 => add_span::<16>(table, rows, list.gain, sums),
+                    _ => add_span::<8>(table, rows, list.gain, sums),
+                }
             }
         }
     }
 }
 
+/// Rows of weights to be added up.
+#[derive(Debug, Default)]
+pub(in crate::functional) struct Bundle {
+    pub lists: Vec<List>,
+    /// Where the sums of all lists since the target before go, and where those lists end.
+    pub targets: Vec<(usize, usize)>,
+}
+
+/// Rows to be added up with a gain: row `code + first` for some of the codes of a list.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) struct List {
+    /// Which list of codes.
+    pub from: usize,
+    pub start: usize,
+    pub end: usize,
+    /// Wraps.
+    pub first: u32,
+    pub gain: i32,
+}
+
+impl Bundle {
+    pub fn clear(&mut self) {
+        self.lists.clear();
+        self.targets.clear();
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(of: &Rows, span: (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
+    of.add_lists(span, codes, lists, sums);
+}
+
+/// One span of `Z` registers of words, whose sums stay in registers: `H` for the lower bytes, as many for the upper ones.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn avx512_span<const Z: usize, const H: usize>(
+    (table, words, span): (&[u16], usize, usize),
+    codes: &[&[u32]],
+    lists: &[List],
+    sums: &mut [i32],
+) {
+    let (there, half) = (u32::MAX >> (32 - span.min(32)), u16::MAX >> (LANES - span.min(LANES)));
+    let (low, high) = sums.split_at_mut(span);
+    // SAFETY: each half holds `span` sums, `H` registers or a part of one
+    let load = |from: &[i32]| -> [__m512i; H] {
+        std::array::from_fn(|h| unsafe { _mm512_maskz_loadu_epi32(half, from.as_ptr().add(h * LANES)) })
+    };
+    let (mut lower, mut higher) = (load(low), load(high));
+    for list in lists {
+        let gain = _mm512_set1_epi32(list.gain);
+        for rows in codes[list.from][list.start..list.end].chunks(BURST) {
+            let (mut both, mut upper) = ([_mm512_setzero_si512(); Z], [_mm512_setzero_si512(); Z]);
+            for code in rows {
+                // SAFETY: the row lies within the table, and `span` words of it are loaded
+                let from = unsafe { table.as_ptr().add(code.wrapping_add(list.first) as usize * words) };
+                for (z, (both, upper)) in both.iter_mut().zip(&mut upper).enumerate() {
+                    let row = unsafe { _mm512_maskz_loadu_epi16(there, from.add(z * 32).cast()) };
+                    *both = _mm512_add_epi16(*both, row);
+                    *upper = _mm512_add_epi16(*upper, _mm512_srli_epi16::<8>(row));
+                }
+            }
+            let excess = _mm512_set1_epi16((128 * rows.len()) as i16);
+            for (both, upper) in both.iter_mut().zip(&mut upper) {
+                *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
+                *upper = _mm512_sub_epi16(*upper, excess);
+            }
+            fold(&mut lower, both, gain);
+            fold(&mut higher, upper, gain);
+        }
+    }
+    for (sums, to) in [(lower, low), (higher, high)] {
+        for (h, sum) in sums.into_iter().enumerate() {
+            // SAFETY: as for the loads
+            unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr().add(h * LANES), half, sum) };
+        }
+    }
+}
+
+/// Adds `gain` times words to sums.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn fold<const Z: usize, const H: usize>(sums: &mut [__m512i; H], words: [__m512i; Z], gain: __m512i) {
+    for (h, sum) in sums.iter_mut().enumerate() {
+        let part = if h % 2 == 0 {
+            _mm512_castsi512_si256(words[h / 2])
+        } else {
+            _mm512_extracti64x4_epi64::<1>(words[h / 2])
+        };
+        *sum = _mm512_add_epi32(*sum, _mm512_mullo_epi32(_mm512_cvtepi16_epi32(part), gain));
+    }
+}
+
 /// One span, whose sums stay in registers.
 #[inline(always)]
-fn add_span<const SPAN: usize>(rows: &[u16], offsets: &[u32], gain: i32, sums: &mut [i32]) {
+fn add_span<const SPAN: usize>(
+    (table, words): (&[u16], usize),
+    (codes, first): (&[u32], u32),
+    gain: i32,
+    sums: &mut [i32],
+) {
     let (mut both, mut upper) = ([0u16; SPAN], [0u16; SPAN]);
-    for &offset in offsets {
-        let row = &rows[offset as usize..][..SPAN];
+    for code in codes {
+        let row = &table[code.wrapping_add(first) as usize * words..][..SPAN];
         for ((both, upper), &word) in both.iter_mut().zip(&mut upper).zip(row) {
             *both = both.wrapping_add(word);
             *upper = upper.wrapping_add(word >> 8);
         }
     }
-    let excess = 128 * offsets.len() as i32;
+    let excess = 128 * codes.len() as i32;
     let (low, high) = sums.split_at_mut(SPAN);
     for ((low, both), upper) in low.iter_mut().zip(both).zip(upper) {
         let sum = i32::from(both.wrapping_sub(upper << 8)) - excess;
@@ -128,12 +242,15 @@ mod tests {
             let table: Vec<Vec<i32>> = (0..40).map(|r| (0..columns).map(|c| -weight(r, c)).collect()).collect();
             let rows = Rows::new(40, columns, |row| (&table[row], -1));
             // many rows of one sign reach the ends of what a word holds
-            let chosen: Vec<usize> = (0..count).map(|n| if count > 100 { n % 3 / 2 } else { n * 7 % 40 }).collect();
-            let offsets: Vec<u32> = chosen.iter().map(|row| (row * rows.words()) as u32).collect();
-            let sum = |column| chosen.iter().map(|&row| weight(row, column)).sum::<i32>();
+            let chosen: Vec<u32> = (0..count).map(|n| if count > 100 { n % 3 / 2 } else { n * 7 % 40 }).collect();
+            let (part, codes) = (chosen.len() / 3, chosen.iter().map(|row| row.wrapping_sub(3)).collect::<Vec<_>>());
+            let lists = [(0, 0, part, -3), (0, part, chosen.len(), 70), (1, 0, 0, 9), (0, part, chosen.len(), -73)];
+            let list = |(from, start, end, gain)| List { from, start, end, first: 3, gain };
+            let bundle = Bundle { lists: lists.map(list).to_vec(), targets: vec![(0, 2), (2 * rows.words, 2), (0, 4)] };
+            let sum = |column| chosen.iter().map(|&row| weight(row as usize, column)).sum::<i32>();
             for level in Level::all() {
-                let mut sums = vec![5; 2 * rows.words()];
-                rows.add(level, &offsets, -3, &mut sums);
+                let mut sums = vec![5; 4 * rows.words];
+                rows.add(level, &[&codes, &[]], &bundle, &mut sums);
                 let wanted: Vec<i32> = (0..columns).map(|column| 5 - 3 * sum(column)).collect();
                 assert_eq!(sums[..columns], wanted, "{level:?}, {columns} columns, {count} rows");
                 assert!(sums[columns..].iter().all(|&sum| sum == 5));

@@ -57,12 +57,12 @@ unsafe fn avx512_block<const M: usize, const V: usize, const WORDS: bool>(
     }
     for (products, row) in products.iter().zip(rows) {
         let factor = _mm512_set1_epi32(row.factor);
-        for (product, sums) in products.iter().zip(sums[row.to + first..].chunks_exact_mut(LANES)) {
+        for (&product, sums) in products.iter().zip(sums[row.to + first..].chunks_exact_mut(LANES)) {
+            let product = if row.factor == 1 { product } else { _mm512_mullo_epi32(product, factor) };
             // SAFETY: a chunk is one register
             unsafe {
                 let sum = _mm512_loadu_si512(sums.as_ptr().cast());
-                let sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(*product, factor));
-                _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum);
+                _mm512_storeu_si512(sums.as_mut_ptr().cast(), _mm512_add_epi32(sum, product));
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Max-pools through all their steps, one window after the other.
 
-use super::train::{Firing, Train};
+use super::spikes::{Firing, Spikes};
+use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
-use crate::functional::lanes::Level;
+use crate::functional::lanes::{Level, track_largest};
 use crate::graph::Taps;
 use crate::units::{Grid, Window};
 use multiversion::multiversion;
@@ -29,7 +30,7 @@ impl Windows {
 }
 
 /// Runs a max-pool on what its source sends.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+popcnt", "x86_64+avx2+popcnt", "aarch64+neon"))]
 pub(super) fn run(
     (name, grid): (&str, Grid),
     windows: &Windows,
@@ -48,34 +49,63 @@ pub(super) fn run(
         ran.operations += over * sends.sum::<usize>() as u64;
     }
     ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
-    let arrivals = (source, steps, delay);
-    let mut spikes = Firing::new(level, grid);
-    // counts of single spikes are no larger than the steps
-    if source.singles().is_some() && steps <= i8::MAX as u32 {
-        let maxima = maxima::<i8>(windows, arrivals, grid.channels as usize, |count, sign| *count += sign as i8);
-        changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
-    } else {
-        let maxima = maxima::<i32>(windows, arrivals, grid.channels as usize, |count, number| *count += number);
-        changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
-    }
+    let spikes = match source.singles() {
+        // counts of single spikes are no larger than the steps, and change by one
+        Some(singles) if steps <= i8::MAX as u32 => {
+            of_singles(windows, (singles, source.grid), (grid, options.record), (steps, delay, level), &mut ran)
+        }
+        Some(_) | None => {
+            let maxima = maxima(windows, (source, steps, delay), grid.channels as usize);
+            let mut spikes = Firing::new(level, grid, steps);
+            changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
+            spikes
+        }
+    };
     ran.train = Train::spikes(grid, spikes);
     Ok(ran)
 }
 
+/// The maxima of counts of single spikes, step by step.
+#[inline(always)]
+fn of_singles(
+    windows: &Windows,
+    (singles, source): (&Spikes, Grid),
+    (grid, record): (Grid, bool),
+    (steps, delay, level): (u32, u32, Level),
+    ran: &mut Ran,
+) -> Firing {
+    let channels = grid.channels as usize;
+    let mut counts = vec![0i8; source.neurons()];
+    let mut maxima = vec![0i8; grid.neurons()];
+    let mut spikes = Firing::of_steps(level, grid, steps);
+    for step in 1..=steps {
+        for (position, row) in (0..).zip(counts.chunks_exact_mut(channels)) {
+            singles.at(position, step.saturating_sub(delay)).count_into(level, row);
+        }
+        for ((position, covered), largest) in windows.covered.iter().enumerate().zip(maxima.chunks_exact_mut(channels))
+        {
+            track_largest(level, &counts, covered, largest, spikes.row(position, step));
+        }
+        if record {
+            ran.widths.count(step, &maxima);
+        }
+    }
+    if record {
+        ran.widths.rest(steps, &maxima);
+    }
+    ran.values.extend(&maxima);
+    spikes
+}
+
 /// The maximum of each window after each step, `[step][window][channel]`.
 #[inline(always)]
-fn maxima<N: Copy + Default + Ord>(
-    windows: &Windows,
-    (source, steps, delay): (&Train, u32, u32),
-    channels: usize,
-    mut add: impl FnMut(&mut N, i32),
-) -> Vec<N> {
-    let mut counts = vec![N::default(); source.grid.neurons()];
+fn maxima(windows: &Windows, (source, steps, delay): (&Train, u32, u32), channels: usize) -> Vec<i32> {
+    let mut counts = vec![0; source.grid.neurons()];
     let size = windows.covered.len() * channels;
-    let mut maxima = vec![N::default(); size * steps as usize];
+    let mut maxima = vec![0; size * steps as usize];
     for (step, maxima) in (1..=steps).zip(maxima.chunks_exact_mut(size)) {
         for (position, row) in (0..).zip(counts.chunks_exact_mut(channels)) {
-            source.each(position, step.saturating_sub(delay), |channel, number| add(&mut row[channel], number));
+            source.add_to(position, step.saturating_sub(delay), 1, row);
         }
         for (covered, maxima) in windows.covered.iter().zip(maxima.chunks_exact_mut(channels)) {
             largest(&counts, covered, maxima);
@@ -86,16 +116,16 @@ fn maxima<N: Copy + Default + Ord>(
 
 /// Sends the changes of the maxima from step to step.
 #[inline(always)]
-fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
+fn changes(
     name: &str,
-    maxima: &[N],
+    maxima: &[i32],
     (grid, record): (Grid, bool),
     spikes: &mut Firing,
     ran: &mut Ran,
 ) -> Result<(), FunctionalError> {
     let channels = grid.channels as usize;
     let mut signs = vec![0i8; channels];
-    let rest = vec![N::default(); channels];
+    let rest = vec![0; channels];
     for position in 0..grid.positions() {
         spikes.position();
         let (mut before, mut last) = (&rest[..], 0);
@@ -103,12 +133,11 @@ fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
             let now = &maxima[position * channels..][..channels];
             let jump = differences(now, before, &mut signs);
             if jump {
-                let change = |(&now, &before): (&N, &N)| Into::<i32>::into(now).wrapping_sub(before.into());
-                let mut changes = now.iter().zip(before).map(change);
+                let mut changes = now.iter().zip(before).map(|(now, before): (&i32, &i32)| now.wrapping_sub(*before));
                 let change = changes.find(|change| !(-1..=1).contains(change)).unwrap_or_default();
                 return Err(FunctionalError::Jump { stage: name.to_string(), change });
             }
-            spikes.fire(step, &signs);
+            spikes.fire(&signs);
             (before, last) = (now, step);
             if record {
                 ran.widths.count(step, before);
@@ -124,10 +153,10 @@ fn changes<N: Copy + Default + Into<i64> + Into<i32>>(
 
 /// How maxima change, where by no more than a spike; says whether any changes by more.
 #[inline(always)]
-fn differences<N: Copy + Into<i32>>(now: &[N], before: &[N], signs: &mut [i8]) -> bool {
+fn differences(now: &[i32], before: &[i32], signs: &mut [i8]) -> bool {
     let mut jump = false;
     for ((sign, &now), &before) in signs.iter_mut().zip(now).zip(before) {
-        let change = Into::<i32>::into(now).wrapping_sub(before.into());
+        let change = now.wrapping_sub(before);
         *sign = change as i8;
         jump |= !(-1..=1).contains(&change);
     }
@@ -136,7 +165,7 @@ fn differences<N: Copy + Into<i32>>(now: &[N], before: &[N], signs: &mut [i8]) -
 
 /// The largest count under a window, channel by channel; the padding takes no part.
 #[inline(always)]
-fn largest<N: Copy + Ord>(counts: &[N], covered: &[u32], maxima: &mut [N]) {
+fn largest(counts: &[i32], covered: &[u32], maxima: &mut [i32]) {
     let channels = maxima.len();
     let row = |position: u32| &counts[position as usize * channels..][..channels];
     let Some((&first, others)) = covered.split_first() else { return };

@@ -1,9 +1,11 @@
 //! The spiking run: each stage through all its steps before the next one starts, as nothing flows back.
 
+mod arrivals;
 mod attention;
 mod max_pool;
 mod neurons;
 mod rested;
+mod spikes;
 mod synapses;
 mod train;
 

@@ -1,8 +1,8 @@
 //! Synapses laid out for reading: which source positions reach a position, and rows of weights side by side.
 
-use crate::functional::lanes::{LANES, Packed, Rows, Width};
-use crate::graph::{Graph, Kernel, Projection, Stage, Synapses};
-use crate::units::StageId;
+use crate::functional::lanes::{LANES, Packed, Rows, Scatter, Width};
+use crate::graph::{Graph, Kernel, Projection, Stage, Synapses, Taps};
+use crate::units::{Grid, StageId};
 
 /// All that arrives at the potentials of a stage.
 #[derive(Debug)]
@@ -18,12 +18,28 @@ pub(super) struct Afferents<'g> {
 pub(super) struct Afferent<'g> {
     /// Stage and gain.
     pub sources: Vec<(StageId, i32)>,
-    /// Source position and tap of everything that position `p` sees: `seen[starts[p]..starts[p + 1]]`.
-    seen: Vec<(u32, u32)>,
+    /// Everything that position `p` sees: `seen[starts[p]..starts[p + 1]]`.
+    seen: Vec<Seen>,
     starts: Vec<u32>,
     pub kernel: &'g Kernel<i32>,
     /// Where every input channel reaches every output channel with 16-bit weights.
     pub short: Option<Short>,
+}
+
+/// Source positions one after the other, under taps one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub position: u32,
+    pub tap: u32,
+    pub count: u32,
+}
+
+impl Seen {
+    /// Each position and its tap.
+    #[inline(always)]
+    pub fn each(self) -> impl Iterator<Item = (u32, u32)> + Clone {
+        (0..self.count).map(move |at| (self.position + at, self.tap + at))
+    }
 }
 
 /// Weights laid out for sums of rows and for products.
@@ -37,6 +53,9 @@ pub(super) struct Short {
     /// Inputs in all: taps times channels.
     pub all_inputs: usize,
     pub outputs: usize,
+    /// Where windows have nine taps and sums fit into 16 bits; and where each tap of each source position lands, behind
+    /// all positions where nowhere.
+    pub scatter: Option<(Scatter, Vec<[u32; 9]>)>,
 }
 
 impl<'g> Afferents<'g> {
@@ -60,10 +79,16 @@ impl<'g> Afferent<'g> {
     fn new(graph: &'g Graph<i32>, stage: &'g Stage<i32>, projection: &'g Projection<i32>) -> Self {
         let source = graph.stage(projection.sources[0].stage).grid;
         let taps = projection.kernel.taps(source);
-        let mut seen_by = vec![vec![]; stage.grid.positions()];
+        let mut seen_by: Vec<Vec<Seen>> = vec![vec![]; stage.grid.positions()];
         for position in source.whole().positions {
             for tap in taps.of(position) {
-                seen_by[tap.position as usize].push((position, tap.tap));
+                let seen = &mut seen_by[tap.position as usize];
+                match seen.last_mut() {
+                    Some(last) if (last.position + last.count, last.tap + last.count) == (position, tap.tap) => {
+                        last.count += 1;
+                    }
+                    Some(_) | None => seen.push(Seen { position, tap: tap.tap, count: 1 }),
+                }
             }
         }
         let mut starts = vec![0];
@@ -76,12 +101,13 @@ impl<'g> Afferent<'g> {
             seen: seen_by.concat(),
             starts,
             kernel: &projection.kernel,
-            short: Short::new(&projection.kernel),
+            short: Short::new(&projection.kernel, (&taps, source), stage.grid.positions()),
         }
     }
 
     /// What position `position` sees.
-    pub fn seen(&self, position: usize) -> &[(u32, u32)] {
+    #[inline(always)]
+    pub fn seen(&self, position: usize) -> &[Seen] {
         &self.seen[self.starts[position] as usize..self.starts[position + 1] as usize]
     }
 }
@@ -91,13 +117,13 @@ impl Short {
     /// number of them: in measured eighths of a cycle for 16 columns.
     pub fn prefers_rows(&self, spikes: usize, sources: usize) -> bool {
         let registers = self.packed.stride() / LANES;
-        let rows = 5 * spikes + 70 * sources;
-        let product = 5 * self.all_inputs + (1600 + 16 * spikes) / registers;
+        let rows = 4 * spikes + 40 * sources;
+        let product = 5 * self.all_inputs + (1600 + 100 * sources) / registers;
         rows < product
     }
 
     /// `None` for channels in groups, and for weights beyond 16 bits.
-    fn new(kernel: &Kernel<i32>) -> Option<Self> {
+    fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
         let largest = kernel.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
         let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
         let all_inputs = kernel.window.area() as usize * inputs;
@@ -113,6 +139,17 @@ impl Short {
             (weights, if code < inputs { 1 } else { -1 })
         };
         let rows = (largest <= i8::MAX as u32).then(|| Rows::new(2 * all_inputs, outputs, row));
-        Some(Self { rows, packed, inputs, all_inputs, outputs })
+        let scatter = Scatter::new((kernel.window.area() as usize, inputs, outputs), |tap, input| {
+            &kernel.weights[(tap * inputs + input) * outputs..][..outputs]
+        });
+        let scatter = scatter.filter(|_| kernel.pool.is_none()).map(|scatter| {
+            let lands = |position| {
+                let mut targets = [positions as u32; 9];
+                taps.of(position).iter().for_each(|tap| targets[tap.tap as usize] = tap.position);
+                targets
+            };
+            (scatter, source.whole().positions.map(lands).collect())
+        });
+        Some(Self { rows, packed, inputs, all_inputs, outputs, scatter })
     }
 }

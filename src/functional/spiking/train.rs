@@ -1,11 +1,10 @@
 //! What a stage sends over all steps of a run, position by position, ready for those who read it.
 
-use crate::functional::lanes::{LANES, Level, compress};
+use super::spikes::{Firing, Spikes};
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
 use multiversion::multiversion;
-use std::ops::Range;
 
 /// What one stage sends.
 #[derive(Debug)]
@@ -27,116 +26,84 @@ enum Sent {
     /// The same values in each of the steps up to one.
     Repeated {
         values: Vec<i32>,
+        zeros: Vec<i32>,
         until: u32,
     },
-    /// Values of step t, from 1, in the order of the grid, from `(t − 1) · neurons`.
-    Graded(Vec<i32>),
+    /// Values that changed from step to step, or were sent in each.
+    Graded(Levels),
 }
 
-/// Spikes of a grid while they are fired, position by position and step by step.
+/// The values of a stage after each step.
 #[derive(Debug)]
-pub(super) struct Firing {
-    level: Level,
-    /// Who fires: channels, and behind all channels those of negative spikes.
-    codes: Vec<u32>,
-    /// Where the codes of each step of each position end.
-    ends: Vec<u32>,
-    /// How many steps there are before each position.
-    firsts: Vec<usize>,
-    last_step: u32,
+pub(super) struct Levels {
+    neurons: usize,
+    /// Whether they go on from step to step, so that changes are sent; else each step is by itself.
+    accumulated: bool,
+    /// Values of step t, in the order of the grid, from `t · neurons`; step 0 is rest, and none follow after those there are.
+    values: Vec<i32>,
+    spikes: u64,
     negative: u64,
+    last_step: u32,
 }
 
-impl Firing {
-    pub fn new(level: Level, grid: Grid) -> Self {
-        let firsts = Vec::with_capacity(grid.positions() + 1);
-        Self { level, codes: vec![], ends: vec![], firsts, last_step: 0, negative: 0 }
+impl Levels {
+    /// Values at rest, with room for so many steps.
+    pub fn new(neurons: usize, accumulated: bool, steps: usize) -> Self {
+        let mut values = Vec::with_capacity(neurons.saturating_mul(steps.min(64)));
+        values.resize(neurons, 0);
+        Self { neurons, accumulated, values, spikes: 0, negative: 0, last_step: 0 }
     }
 
-    /// Begins the next position.
-    pub fn position(&mut self) {
-        self.firsts.push(self.ends.len());
+    /// The latest values.
+    pub fn last(&self) -> &[i32] {
+        &self.values[self.values.len() - self.neurons..]
     }
 
-    /// Notes what the channels of the position fire in its next step, which is `step`; says whether any does.
-    #[inline]
-    pub fn fire(&mut self, step: u32, signs: &[i8]) -> bool {
-        let before = self.codes.len();
-        self.negative += compress(self.level, signs, &mut self.codes) as u64;
-        self.ends.push(self.codes.len() as u32);
-        let fired = self.codes.len() > before;
-        if fired {
-            self.last_step = self.last_step.max(step);
-        }
-        fired
-    }
-}
-
-/// Spikes of a grid.
-#[derive(Debug)]
-pub(super) struct Spikes {
-    channels: usize,
-    /// Who fires, position by position and step by step; whole registers can be read from the last one.
-    codes: Vec<u32>,
-    /// Where the codes of step `s` of position `p` begin: at `p · steps + s − 1`, and one more end.
-    starts: Vec<u32>,
-    /// The last step of each position in which it fires, or 0.
-    lasts: Vec<u32>,
-    /// The last of them.
-    steps: u32,
-}
-
-impl Spikes {
-    fn new(channels: usize, mut fired: Firing) -> Self {
-        let steps = fired.last_step as usize;
-        fired.firsts.push(fired.ends.len());
-        let positions = fired.firsts.len() - 1;
-        let (mut starts, mut lasts) = (Vec::with_capacity(positions * steps + 1), Vec::with_capacity(positions));
-        starts.push(0);
-        for ends in fired.firsts.windows(2).map(|runs| &fired.ends[runs[0]..runs[1]]) {
-            let before = starts[starts.len() - 1];
-            let last = ends.last().copied().unwrap_or(before);
-            starts.extend(ends.iter().copied().chain(std::iter::repeat(last)).take(steps));
-            lasts.push(ends.iter().position(|&end| end == last).map_or(0, |at| at as u32 + u32::from(last > before)));
-        }
-        fired.codes.extend([0; LANES]);
-        Self { channels, codes: fired.codes, starts, lasts, steps: fired.last_step }
-    }
-
-    /// Where the codes of a position and step are.
+    /// The values after a step.
     #[inline(always)]
-    fn at(&self, position: u32, step: u32) -> Range<usize> {
-        if step == 0 || step > self.steps {
-            return 0..0;
-        }
-        let run = position as usize * self.steps as usize + step as usize - 1;
-        self.starts[run] as usize..self.starts[run + 1] as usize
+    pub fn at(&self, step: u32) -> &[i32] {
+        let rows = self.values.len() / self.neurons.max(1);
+        let row = (step as usize).min(rows.saturating_sub(1));
+        &self.values[row * self.neurons..][..self.neurons]
     }
 
-    /// Appends the codes of a position and step, each turned into `(code + first) · stride`, to the first `length` of `rows`,
-    /// which has room for a register more; gives the new length.
+    /// Lets `compute` give the values of a step, which are zero, and counts what is sent; says whether anything is.
     #[inline(always)]
-    pub fn gather(
-        &self,
-        (position, step): (u32, u32),
-        (first, stride): (u32, u32),
-        rows: &mut [u32],
-        length: usize,
-    ) -> usize {
-        let Range { mut start, end } = self.at(position, step);
-        let mut to = length;
-        let length = length + (end - start);
-        // most have a few: the first register is taken unasked, which no branch predictor gets wrong
-        loop {
-            let mut few = [0; LANES];
-            few.copy_from_slice(&self.codes[start..start + LANES]);
-            few.iter_mut().for_each(|code| *code = (*code + first).wrapping_mul(stride));
-            rows[to..to + LANES].copy_from_slice(&few);
-            (start, to) = (start + LANES, to + LANES);
-            if start >= end {
-                return length;
+    pub fn push(&mut self, step: u32, compute: impl FnOnce(&mut [i32])) -> bool {
+        let (first, neurons) = (step as usize * self.neurons, self.neurons);
+        while self.values.len() < first {
+            let last = self.values.len() - neurons;
+            if self.accumulated {
+                self.values.extend_from_within(last..);
+            } else {
+                self.values.resize(last + 2 * neurons, 0);
             }
         }
+        self.values.resize(first + neurons, 0);
+        let (before, now) = self.values.split_at_mut(first);
+        compute(now);
+        let before = if self.accumulated { &before[first - neurons..] } else { &before[..neurons] };
+        let (mut all, mut negative) = (0u32, 0u32);
+        for (now, before) in now.iter().zip(before) {
+            all += u32::from(now != before);
+            negative += u32::from(now.wrapping_sub(*before) < 0);
+        }
+        self.spikes += u64::from(all);
+        self.negative += u64::from(negative);
+        self.last_step = if all > 0 { step } else { self.last_step };
+        all > 0
+    }
+
+    /// Values `first..first + length` after a step, and what they are sent as changes of; nothing after the last step.
+    #[inline(always)]
+    fn changes(&self, step: u32, (first, length): (usize, usize)) -> (&[i32], &[i32]) {
+        if step == 0 || step > self.last_step {
+            return (&[], &[]);
+        }
+        // rest is zero
+        let before = if self.accumulated { step as usize - 1 } else { 0 };
+        let row = |row: usize| &self.values[row * self.neurons + first..][..length];
+        (row(step as usize), row(before))
     }
 }
 
@@ -145,10 +112,11 @@ impl Train {
         Self { grid, sent: Sent::Silent, spikes: 0, negative: 0, last_step: 0 }
     }
 
+    #[inline(always)]
     pub fn spikes(grid: Grid, fired: Firing) -> Self {
-        let (spikes, negative, last_step) = (fired.codes.len() as u64, fired.negative, fired.last_step);
-        let sent = Sent::Spikes(Spikes::new(grid.channels as usize, fired));
-        Self { grid, spikes, negative, last_step, sent }
+        let (sent, spikes, negative) = Spikes::new(fired);
+        let last_step = sent.last_step();
+        Self { grid, spikes, negative, last_step, sent: Sent::Spikes(sent) }
     }
 
     /// The same values in each of the steps `1..=until`.
@@ -158,19 +126,25 @@ impl Train {
         let last_step = if spikes > 0 { until } else { 0 };
         Self {
             grid,
-            sent: Sent::Repeated { values, until },
+            sent: Sent::Repeated { zeros: vec![0; values.len()], values, until },
             spikes: spikes * times,
             negative: negative * times,
             last_step,
         }
     }
 
-    /// Values of every step, one step after the other.
-    pub fn graded(grid: Grid, values: Vec<i32>) -> Self {
-        let (spikes, negative) = counts(&values);
-        let last = values.iter().rposition(|&value| value != 0);
-        let last_step = last.map_or(0, |at| (at / grid.neurons()) as u32 + 1);
-        Self { grid, sent: Sent::Graded(values), spikes, negative, last_step }
+    /// Values of every step.
+    pub fn graded(grid: Grid, levels: Levels) -> Self {
+        let Levels { spikes, negative, last_step, .. } = levels;
+        Self { grid, sent: Sent::Graded(levels), spikes, negative, last_step }
+    }
+
+    /// The values that it sends changes of, where they go on from step to step.
+    pub fn levels(&self) -> Option<&Levels> {
+        match &self.sent {
+            Sent::Graded(levels) => Some(levels).filter(|levels| levels.accumulated),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } => None,
+        }
     }
 
     /// Its single spikes; `None` where it sends numbers.
@@ -182,26 +156,28 @@ impl Train {
         }
     }
 
-    /// The numbers that a position sends; nothing where it sends none, or single spikes.
-    #[inline]
-    pub fn numbers(&self, position: u32, step: u32) -> &[i32] {
+    /// The numbers that `count` positions from `first` on send, each less the one beside it; nothing where they send none, or
+    /// single spikes.
+    #[inline(always)]
+    fn numbers(&self, (first, count): (u32, u32), step: u32) -> impl Iterator<Item = i32> {
         let channels = self.grid.channels as usize;
-        let first = position as usize * channels;
-        match &self.sent {
-            Sent::Repeated { values, until } if (1..=*until).contains(&step) => &values[first..first + channels],
-            Sent::Graded(values) if (1..=self.last_step).contains(&step) => {
-                &values[(step as usize - 1) * self.grid.neurons() + first..][..channels]
+        let (first, length) = (first as usize * channels, count as usize * channels);
+        let (now, before): (&[i32], &[i32]) = match &self.sent {
+            Sent::Repeated { values, zeros, until } if (1..=*until).contains(&step) => {
+                (&values[first..first + length], &zeros[first..first + length])
             }
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => &[],
-        }
+            Sent::Graded(levels) => levels.changes(step, (first, length)),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } => (&[], &[]),
+        };
+        now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before))
     }
 
     /// How many channels of a position send in a step.
     #[inline]
     pub fn senders(&self, position: u32, step: u32) -> usize {
         match self.singles() {
-            Some(spikes) => spikes.at(position, step).len(),
-            None => self.numbers(position, step).iter().filter(|number| **number != 0).count(),
+            Some(spikes) => spikes.at(position, step).count(),
+            None => self.numbers((position, 1), step).filter(|number| *number != 0).count(),
         }
     }
 
@@ -216,7 +192,7 @@ impl Train {
     /// No later step holds anything of this position.
     pub fn last_of(&self, position: u32) -> u32 {
         match &self.sent {
-            Sent::Spikes(spikes) => spikes.lasts[position as usize],
+            Sent::Spikes(spikes) => spikes.last_of(position),
             Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) => self.last_step,
         }
     }
@@ -225,15 +201,10 @@ impl Train {
     #[inline(always)]
     pub fn each(&self, position: u32, step: u32, mut each: impl FnMut(usize, i32)) {
         match self.singles() {
-            Some(spikes) => {
-                for &code in &spikes.codes[spikes.at(position, step)] {
-                    let code = code as usize;
-                    if code < spikes.channels { each(code, 1) } else { each(code - spikes.channels, -1) }
-                }
-            }
+            Some(spikes) => spikes.at(position, step).each(each),
             None => {
-                let numbers = self.numbers(position, step).iter().enumerate();
-                numbers.filter(|(_, number)| **number != 0).for_each(|(channel, &number)| each(channel, number));
+                let numbers = self.numbers((position, 1), step).enumerate();
+                numbers.filter(|(_, number)| *number != 0).for_each(|(channel, number)| each(channel, number));
             }
         }
     }
@@ -242,10 +213,34 @@ impl Train {
     #[inline(always)]
     pub fn add_to(&self, position: u32, step: u32, gain: i32, row: &mut [i32]) {
         match self.singles() {
-            Some(_) => self.each(position, step, |channel, sign| row[channel] += sign * gain),
+            Some(spikes) => spikes.at(position, step).add_to(spikes.level(), gain, row),
             None => {
-                let pairs = row.iter_mut().zip(self.numbers(position, step));
-                pairs.for_each(|(sum, &number)| *sum = sum.wrapping_add(gain.wrapping_mul(number)));
+                let pairs = row.iter_mut().zip(self.numbers((position, 1), step));
+                pairs.for_each(|(sum, number)| *sum = sum.wrapping_add(gain.wrapping_mul(number)));
+            }
+        }
+    }
+
+    /// Adds what `count` positions from `first` on send times `gain` to a row, position after position; gives how many
+    /// channels send.
+    #[inline(always)]
+    pub fn add_run(&self, (first, count): (u32, u32), step: u32, gain: i32, row: &mut [i32]) -> usize {
+        match self.singles() {
+            Some(spikes) => {
+                let rows = (first..).zip(row.chunks_exact_mut(self.grid.channels as usize));
+                rows.map(|(position, row)| {
+                    let signs = spikes.at(position, step);
+                    signs.add_to(spikes.level(), gain, row);
+                    signs.count()
+                })
+                .sum()
+            }
+            None => {
+                let pairs = row.iter_mut().zip(self.numbers((first, count), step));
+                pairs.fold(0u32, |senders, (sum, number)| {
+                    *sum = sum.wrapping_add(gain.wrapping_mul(number));
+                    senders + u32::from(number != 0)
+                }) as usize
             }
         }
     }
@@ -261,6 +256,15 @@ impl Train {
         true
     }
 
+    /// Adds the single spikes of all positions to counts, which wrap; says whether there can be any.
+    #[inline(always)]
+    pub fn count_all(&self, step: u32, counts: &mut [i8]) -> bool {
+        let Some(spikes) = self.singles().filter(|_| step > 0 && step <= self.last_step) else { return false };
+        let rows = counts.chunks_exact_mut(self.grid.channels as usize);
+        (self.grid.whole().positions).zip(rows).for_each(|(p, row)| spikes.at(p, step).count_into(spikes.level(), row));
+        true
+    }
+
     /// The train over `steps` steps.
     pub fn finish(self, steps: u32) -> SpikeTrain {
         let neurons = self.grid.neurons();
@@ -268,26 +272,24 @@ impl Train {
         match self.sent {
             Sent::Silent => SpikeTrain::Silent,
             Sent::Spikes(spikes) => {
-                let planes = [(); 2].map(|()| BitVec::<u64, Lsb0>::repeat(false, length));
-                let [mut presence, mut negative] = planes;
-                let channels = spikes.channels;
-                for (position, step) in self.grid.whole().positions.flat_map(|p| (1..=steps).map(move |step| (p, step)))
-                {
-                    let first = (step as usize - 1) * neurons + position as usize * channels;
-                    for &code in &spikes.codes[spikes.at(position, step)] {
-                        let code = code as usize;
-                        presence.set(first + code % channels, true);
-                        negative.set(first + code % channels, code >= channels);
-                    }
-                }
+                let [presence, negative] = spikes.planes(steps).map(|words| {
+                    let mut bits = BitVec::<u64, Lsb0>::from_vec(words);
+                    bits.truncate(length);
+                    bits
+                });
                 SpikeTrain::Spikes { neurons, presence, negative }
             }
-            Sent::Repeated { mut values, until } => {
+            Sent::Repeated { mut values, until, .. } => {
                 values = values.repeat(until.min(steps) as usize);
                 values.resize(length, 0);
                 SpikeTrain::Graded { neurons, values }
             }
-            Sent::Graded(mut values) => {
+            Sent::Graded(levels) => {
+                let mut values = Vec::with_capacity(length);
+                for step in 1..=levels.last_step.min(steps) {
+                    let (now, before) = levels.changes(step, (0, neurons));
+                    values.extend(now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before)));
+                }
                 values.resize(length, 0);
                 SpikeTrain::Graded { neurons, values }
             }

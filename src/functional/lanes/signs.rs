@@ -1,0 +1,202 @@
+//! Rows of spikes as bits: one for each channel that fires, and one for each that takes a spike back.
+
+#![allow(
+    unsafe_code,
+    reason = "whole registers are stored into room that was reserved just before, and instructions beyond the baseline \
+              are called after the processor was asked for them"
+)]
+
+use super::{LANES, Level, Set};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// Channels of a word of bits.
+pub(in crate::functional) const WORD: usize = u64::BITS as usize;
+
+/// What a row of channels fires: words of bits, as many for each sign; no channel has both, and bits behind the last
+/// channel are zero.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) struct Signs<'a> {
+    pub plus: &'a [u64],
+    pub minus: &'a [u64],
+}
+
+/// Calls `each` with the place of every bit that is set.
+#[inline(always)]
+fn each_bit(words: &[u64], mut each: impl FnMut(usize)) {
+    for (first, &word) in (0..).step_by(WORD).zip(words) {
+        let mut left = word;
+        while left != 0 {
+            each(first + left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+}
+
+/// Signs −1, 0 and 1, as bits.
+#[inline(always)]
+pub(in crate::functional) fn mark(signs: &[i8], plus: &mut [u64], minus: &mut [u64]) {
+    // the lowest bits of eight bytes, side by side
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let lowest = |bytes: u64| (bytes & 0x0101_0101_0101_0101).wrapping_mul(GATHER) >> 56;
+    for ((signs, plus), minus) in signs.chunks(WORD).zip(plus).zip(minus) {
+        (*plus, *minus) = (0, 0);
+        for (at, eight) in signs.chunks(8).enumerate() {
+            let mut bytes = [0; 8];
+            bytes[..eight.len()].copy_from_slice(bytemuck::cast_slice(eight));
+            let bytes = u64::from_le_bytes(bytes);
+            let (fired, below) = (lowest(bytes), lowest(bytes >> 7));
+            *plus |= (fired & !below) << (8 * at);
+            *minus |= below << (8 * at);
+        }
+    }
+}
+
+impl Signs<'_> {
+    /// How many channels fire, with either sign.
+    #[inline(always)]
+    pub fn count(self) -> usize {
+        self.plus.iter().chain(self.minus).map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Calls `each` with every channel that fires, and its sign.
+    #[inline(always)]
+    pub fn each(self, mut each: impl FnMut(usize, i32)) {
+        each_bit(self.plus, |channel| each(channel, 1));
+        each_bit(self.minus, |channel| each(channel, -1));
+    }
+
+    /// Adds the signs to counts, which wrap.
+    #[inline(always)]
+    pub fn count_into(self, level: Level, counts: &mut [i8]) {
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { count_avx512(self, counts) };
+        }
+        let _ = level;
+        self.each(|channel, sign| counts[channel] = counts[channel].wrapping_add(sign as i8));
+    }
+
+    /// Adds the signs times `gain` to sums, which wrap.
+    #[inline(always)]
+    pub fn add_to(self, level: Level, gain: i32, sums: &mut [i32]) {
+        if self.plus.is_empty() {
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { add_avx512(self, gain, sums) };
+        }
+        let _ = level;
+        self.each(|channel, sign| sums[channel] = sums[channel].wrapping_add(sign * gain));
+    }
+
+    /// Appends what fires to a list: `first` + its channel, or, where the sign is negative, `channels` more.
+    #[inline(always)]
+    pub fn list(self, level: Level, first: u32, channels: u32, codes: &mut Vec<u32>) {
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { list_avx512(self, first, channels, codes) };
+        }
+        let _ = level;
+        self.each(|channel, sign| codes.push(first + channel as u32 + if sign < 0 { channels } else { 0 }));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn count_avx512(signs: Signs, counts: &mut [i8]) {
+    let one = _mm512_set1_epi8(1);
+    for ((counts, &plus), &minus) in counts.chunks_mut(WORD).zip(signs.plus).zip(signs.minus) {
+        let there = u64::MAX >> (WORD - counts.len());
+        // SAFETY: only the bytes that are there are loaded and stored
+        unsafe {
+            let sums = _mm512_maskz_loadu_epi8(there, counts.as_ptr());
+            let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
+            let sums = _mm512_mask_sub_epi8(sums, minus, sums, one);
+            _mm512_mask_storeu_epi8(counts.as_mut_ptr(), there, sums);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn add_avx512(signs: Signs, gain: i32, sums: &mut [i32]) {
+    let gain = _mm512_set1_epi32(gain);
+    for (at, sums) in sums.chunks_mut(LANES).enumerate() {
+        let there = u16::MAX >> (LANES - sums.len());
+        let lanes = |words: &[u64]| words.get(at / 4).map_or(0, |word| (word >> (at % 4 * LANES)) as u16);
+        // SAFETY: only the numbers that are there are loaded and stored
+        unsafe {
+            let now = _mm512_maskz_loadu_epi32(there, sums.as_ptr());
+            let now = _mm512_mask_add_epi32(now, lanes(signs.plus), now, gain);
+            let now = _mm512_mask_sub_epi32(now, lanes(signs.minus), now, gain);
+            _mm512_mask_storeu_epi32(sums.as_mut_ptr(), there, now);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,popcnt")]
+fn list_avx512(signs: Signs, first: u32, channels: u32, codes: &mut Vec<u32>) {
+    codes.reserve(signs.plus.len() * WORD + LANES);
+    let (mut length, mut left) = (codes.len(), channels as usize);
+    let channels = _mm512_set1_epi32(channels as i32);
+    let ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let mut code = _mm512_add_epi32(ramp, _mm512_set1_epi32(first as i32));
+    for (&plus, &minus) in signs.plus.iter().zip(signs.minus) {
+        for part in 0..left.min(WORD).div_ceil(LANES) {
+            let fired = ((plus | minus) >> (part * LANES)) as u16;
+            let signed = _mm512_mask_add_epi32(code, (minus >> (part * LANES)) as u16, code, channels);
+            // SAFETY: at most as many codes as there were bits stand before `length`, and a register more was reserved
+            unsafe {
+                let to = codes.as_mut_ptr().add(length);
+                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(fired, signed));
+            }
+            length += fired.count_ones() as usize;
+            code = _mm512_add_epi32(code, _mm512_set1_epi32(LANES as i32));
+        }
+        left = left.saturating_sub(WORD);
+    }
+    // SAFETY: all entries up to there were written, and room for them was reserved
+    unsafe { codes.set_len(length) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_signs_are_alike_in_every_instruction_set() {
+        for length in [1, 15, 16, 17, 64, 131] {
+            for seed in 0..40usize {
+                let sign = |n: usize| ((n * n * 7 + n * seed + seed) % (seed + 2)).min(2) as i8;
+                let signs: Vec<i8> = (0..length).map(|n| if sign(n) == 2 { -1 } else { sign(n) }).collect();
+                let words = length.div_ceil(WORD);
+                let (mut plus, mut minus) = (vec![7; words], vec![9; words]);
+                mark(&signs, &mut plus, &mut minus);
+                let row = Signs { plus: &plus, minus: &minus };
+                let mut wanted = vec![];
+                for (channel, &sign) in signs.iter().enumerate().filter(|(_, sign)| **sign != 0) {
+                    wanted.push((100 + channel + if sign < 0 { length } else { 0 }) as u32);
+                }
+                assert_eq!(row.count(), wanted.len());
+                let weighted: Vec<i32> = signs.iter().map(|&sign| 5 - 3 * i32::from(sign)).collect();
+                let counted: Vec<i8> = signs.iter().map(|&sign| 127i8.wrapping_add(sign)).collect();
+                for level in Level::all() {
+                    let (mut codes, mut sums, mut counts) = (vec![99], vec![5; length], vec![127; length]);
+                    row.list(level, 100, length as u32, &mut codes);
+                    codes[1..].sort_unstable();
+                    wanted.sort_unstable();
+                    assert_eq!((codes[0], &codes[1..]), (99, &wanted[..]), "{level:?}, {length} signs");
+                    row.add_to(level, -3, &mut sums);
+                    row.count_into(level, &mut counts);
+                    assert!(sums == weighted && counts == counted, "{level:?}, {length} signs");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! All that arrives at the positions of a block, summed up step by step: as rows of weights or as products.
+
+use super::neurons::Population;
+use super::spikes::Spikes;
+use super::synapses::{Afferent, Seen, Short};
+use super::train::Train;
+use super::{Options, Settle};
+use crate::functional::arithmetic::Sum;
+use crate::functional::lanes::{Bundle, Fired, LANES, List, Row, Rows, push_words};
+use bytemuck::Pod;
+use std::ops::Range;
+
+/// Sums of a block are about so many, so that they stay in the nearer caches.
+const SUMS: usize = 1 << 14;
+
+/// What arrives at the positions of a block.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals<V> {
+    positions: Range<usize>,
+    /// Steps of each position, and numbers of a step: channels in whole registers.
+    steps: usize,
+    width: usize,
+    /// What is added to potentials, `[position][step][number]`: biases and all that arrives.
+    sums: Vec<V>,
+    /// The last step in which anything arrives at each position, or 0.
+    lasts: Vec<u32>,
+    /// What single spikes scatter to all positions, for each projection one entry for each source where it does.
+    scattered: Vec<Vec<Scattered>>,
+    scratch: Scratch,
+}
+
+/// Sums `[step][position][column]` of what a source sends, for all positions.
+#[derive(Debug)]
+struct Scattered {
+    sums: Vec<i16>,
+    /// Numbers of a step, and of a position.
+    size: usize,
+    columns: usize,
+    gain: i32,
+}
+
+/// Bytes of the sums of a projection that are scattered at once: longer runs go position by position.
+const MOST_SCATTERED: usize = 16 << 20;
+
+/// Inputs on their way into sums.
+#[derive(Debug, Default)]
+struct Scratch {
+    bundle: Bundle,
+    /// Numbers that arrive in one step.
+    numbers: Vec<i32>,
+    /// Rows of a product.
+    inputs: Vec<u32>,
+    rows: Vec<Row>,
+    /// Products that are the same in several steps, position by position.
+    repeated: Vec<i32>,
+}
+
+impl<V: Sum<i32> + Pod> Arrivals<V> {
+    /// The last step in which anything arrives at a position of the block, or 0.
+    pub fn last(&self, position: usize) -> u32 {
+        self.lasts[position - self.positions.start]
+    }
+
+    /// What is added at a position of the block, one row after the other for the first steps.
+    #[inline(always)]
+    pub fn sums(&self, position: usize) -> &[V] {
+        let size = self.steps * self.width;
+        &self.sums[(position - self.positions.start) * size..][..size]
+    }
+
+    /// Where the sums of what is sent in a step begin.
+    #[inline(always)]
+    fn to(&self, at: usize, sent: u32, delay: u32) -> usize {
+        (at * self.steps + (sent + delay) as usize - 1) * self.width
+    }
+}
+
+impl Population<'_> {
+    /// Positions of a block.
+    pub fn block(&self) -> usize {
+        let steps = self.options.time_steps.max(self.last_input).max(1) as usize;
+        let width = self.afferents.channels.next_multiple_of(LANES).max(1);
+        (SUMS / width.saturating_mul(steps)).max(1)
+    }
+
+    /// Sums up biases and all that arrives at positions; gives the synaptic operations.
+    #[inline(always)]
+    pub fn arrive<V: Sum<i32> + Pod>(&self, positions: Range<usize>, arrivals: &mut Arrivals<V>) -> u64 {
+        let Options { time_steps, semantics, settle, .. } = *self.options;
+        let driven = match settle {
+            Settle::Steps(settle) if semantics.settle_bias => time_steps + settle,
+            Settle::Steps(_) | Settle::ToSilence => time_steps,
+        };
+        arrivals.lasts.clear();
+        arrivals.lasts.extend(positions.clone().map(|position| self.last_of(position)));
+        arrivals.steps = arrivals.lasts.iter().copied().max().unwrap_or(0).max(driven) as usize;
+        arrivals.width = self.afferents.channels.next_multiple_of(LANES);
+        arrivals.positions = positions.clone();
+        arrivals.sums.clear();
+        arrivals.sums.resize(positions.len() * arrivals.steps * arrivals.width, V::default());
+        for (position, rows) in positions.zip(arrivals.sums.chunks_exact_mut(arrivals.steps * arrivals.width)) {
+            let bias = self.afferents.bias(position);
+            for row in rows.chunks_exact_mut(arrivals.width).take(driven as usize) {
+                row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = V::of(bias));
+            }
+        }
+        let mut operations = 0;
+        let all_scattered = std::mem::take(&mut arrivals.scattered);
+        for (afferent, scattered) in self.afferents.projections.iter().zip(&all_scattered) {
+            operations += match &afferent.short {
+                Some(_) if !scattered.is_empty() => self.by_scattering(scattered, arrivals),
+                Some(short) if size_of::<V>() == size_of::<i32>() => {
+                    let singles = self.sources(afferent).all(|(train, _)| train.singles().is_some());
+                    match &short.rows {
+                        Some(rows) if singles && afferent.kernel.pool.is_none() => {
+                            self.by_rows((afferent, short, rows), arrivals)
+                        }
+                        Some(_) | None => self.by_products(afferent, short, arrivals),
+                    }
+                }
+                Some(_) | None => self.one_by_one(afferent, arrivals),
+            };
+        }
+        arrivals.scattered = all_scattered;
+        operations
+    }
+
+    /// Scatters what can be to all positions, ahead of the blocks; gives the synaptic operations.
+    #[inline(always)]
+    pub fn scatter<V: Sum<i32>>(&self, arrivals: &mut Arrivals<V>) -> u64 {
+        let mut operations = 0;
+        for afferent in &self.afferents.projections {
+            let scatter = afferent.short.as_ref().filter(|_| size_of::<V>() == size_of::<i32>());
+            let scattered = scatter.and_then(|short| self.scatter_all(afferent, short, &mut operations));
+            arrivals.scattered.push(scattered.unwrap_or_default());
+        }
+        operations
+    }
+
+    #[inline(always)]
+    fn scatter_all(&self, afferent: &Afferent, short: &Short, operations: &mut u64) -> Option<Vec<Scattered>> {
+        let (scatter, targets) = short.scatter.as_ref()?;
+        let columns = scatter.columns();
+        let size = (self.grid.positions() + 1) * columns;
+        let last = match self.options.settle {
+            Settle::ToSilence => u32::MAX,
+            Settle::Steps(settle) => self.options.time_steps + settle - self.options.schedule.delay(),
+        };
+        let mut all = vec![];
+        for (train, gain) in self.sources(afferent) {
+            let steps = train.last_step.min(last);
+            if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
+                return None;
+            }
+            let (spikes, mut sums) = (train.singles()?, vec![0; size * steps as usize]);
+            for (step, sums) in (1..=steps).zip(sums.chunks_exact_mut(size)) {
+                let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), targets };
+                scatter.add(self.level, fired, sums);
+                let there =
+                    |targets: &[u32; 9]| targets.iter().filter(|&&to| to < self.grid.positions() as u32).count();
+                let landed = fired.starts.windows(2).zip(targets);
+                *operations += landed
+                    .map(|(ends, targets)| (ends[1] - ends[0]) as u64 * (there(targets) * short.outputs) as u64)
+                    .sum::<u64>();
+            }
+            all.push(Scattered { sums, size, columns, gain });
+        }
+        Some(all)
+    }
+
+    /// Adds what has been scattered.
+    #[inline(always)]
+    fn by_scattering<V: Sum<i32> + Pod>(&self, scattered: &[Scattered], arrivals: &mut Arrivals<V>) -> u64 {
+        for (at, steps) in self.sent(arrivals) {
+            let position = arrivals.positions.start + at;
+            for (sent, from) in (1..=steps).flat_map(|sent| scattered.iter().map(move |from| (sent, from))) {
+                let first = (sent as usize - 1) * from.size + position * from.columns;
+                let Some(row) = from.sums.get(first..first + from.columns) else { continue };
+                let to = arrivals.to(at, sent, self.options.schedule.delay());
+                let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut arrivals.sums[to..to + arrivals.width]);
+                let pairs = sums.iter_mut().zip(row);
+                pairs.for_each(|(sum, &number)| *sum = sum.wrapping_add(from.gain.wrapping_mul(number.into())));
+            }
+        }
+        0
+    }
+
+    /// The last step in which anything arrives at a position, or 0; no later one than the run has.
+    fn last_of(&self, position: usize) -> u32 {
+        let mut last = 0;
+        for afferent in &self.afferents.projections {
+            for &(source, _) in &afferent.sources {
+                let train = &self.trains[source.index()].train;
+                let seen = afferent.seen(position).iter().flat_map(|seen| seen.each());
+                last = seen.map(|(from, _)| train.last_of(from)).fold(last, u32::max);
+            }
+        }
+        let last = if last > 0 { last + self.options.schedule.delay() } else { 0 };
+        match self.options.settle {
+            Settle::ToSilence => last,
+            Settle::Steps(settle) => last.min(self.options.time_steps + settle),
+        }
+    }
+
+    /// Every position within a block, and the steps in which what is sent arrives there.
+    fn sent<V>(&self, arrivals: &Arrivals<V>) -> impl Iterator<Item = (usize, u32)> + use<V> {
+        let delay = self.options.schedule.delay();
+        let lasts = arrivals.lasts.clone().into_iter().enumerate();
+        lasts.map(move |(at, last)| (at, last.saturating_sub(delay)))
+    }
+
+    /// What each source of a projection sends, and its gain.
+    #[inline(always)]
+    fn sources<'a>(&'a self, afferent: &'a Afferent) -> impl Iterator<Item = (&'a Train, i32)> + Clone {
+        afferent.sources.iter().map(|&(source, gain)| (&self.trains[source.index()].train, gain))
+    }
+
+    /// Adds single spikes through one projection; gives the synaptic operations.
+    #[inline(always)]
+    fn by_rows<V: Sum<i32> + Pod>(
+        &self,
+        (afferent, short, rows): (&Afferent, &Short, &Rows),
+        arrivals: &mut Arrivals<V>,
+    ) -> u64 {
+        let delay = self.options.schedule.delay();
+        let mut scratch = std::mem::take(&mut arrivals.scratch);
+        scratch.clear();
+        let codes: Vec<&[u32]> =
+            self.sources(afferent).map(|(train, _)| train.singles().map_or(&[][..], Spikes::codes)).collect();
+        let mut operations = 0;
+        for (at, steps) in self.sent(arrivals) {
+            let seen = afferent.seen(arrivals.positions.start + at);
+            for sent in 1..=steps {
+                let (lists, to) = (scratch.bundle.lists.len(), arrivals.to(at, sent, delay));
+                let senders = scratch.bundle.collect(self.sources(afferent), short.inputs, seen, sent);
+                operations += (senders * short.outputs) as u64;
+                if short.prefers_rows(senders, scratch.bundle.lists.len() - lists) {
+                    scratch.bundle.targets.push((to, scratch.bundle.lists.len()));
+                } else {
+                    scratch.bundle.lists.truncate(lists);
+                    scratch.push(self.sources(afferent), short, seen, (sent, to));
+                }
+            }
+        }
+        rows.add(self.level, &codes, &scratch.bundle, bytemuck::cast_slice_mut(&mut arrivals.sums));
+        short.packed.multiply(self.level, &scratch.inputs, &scratch.rows, bytemuck::cast_slice_mut(&mut arrivals.sums));
+        arrivals.scratch = scratch;
+        operations
+    }
+
+    /// Adds numbers through one projection; gives the synaptic operations.
+    #[inline(always)]
+    fn by_products<V: Sum<i32> + Pod>(&self, afferent: &Afferent, short: &Short, arrivals: &mut Arrivals<V>) -> u64 {
+        let delay = self.options.schedule.delay();
+        let repeats = self.sources(afferent).map(|(train, _)| train.repeats()).min().unwrap_or(0);
+        let mut scratch = std::mem::take(&mut arrivals.scratch);
+        scratch.clear();
+        let mut operations = 0;
+        let stride = short.packed.stride();
+        for (at, steps) in self.sent(arrivals) {
+            let seen = afferent.seen(arrivals.positions.start + at);
+            let alike = repeats.min(steps);
+            if alike > 0 {
+                let to = scratch.repeated.len();
+                scratch.repeated.resize(to + stride, 0);
+                let senders = scratch.push(self.sources(afferent), short, seen, (1, to));
+                operations += u64::from(alike) * (senders * short.outputs) as u64;
+            }
+        }
+        if repeats > 0 {
+            short.packed.multiply(self.level, &scratch.inputs, &scratch.rows, &mut scratch.repeated);
+            scratch.inputs.clear();
+            scratch.rows.clear();
+            let mut products = scratch.repeated.chunks_exact(stride);
+            for (at, steps) in self.sent(arrivals).filter(|(_, steps)| *steps > 0) {
+                let product = products.next().unwrap_or_default();
+                for sent in 1..=repeats.min(steps) {
+                    let to = arrivals.to(at, sent, delay);
+                    let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut arrivals.sums[to..to + stride]);
+                    sums.iter_mut().zip(product).for_each(|(sum, product)| *sum = sum.wrapping_add(*product));
+                }
+            }
+        }
+        for (at, steps) in self.sent(arrivals) {
+            let seen = afferent.seen(arrivals.positions.start + at);
+            for sent in repeats + 1..=steps {
+                let to = arrivals.to(at, sent, delay);
+                operations += (scratch.push(self.sources(afferent), short, seen, (sent, to)) * short.outputs) as u64;
+            }
+        }
+        short.packed.multiply(self.level, &scratch.inputs, &scratch.rows, bytemuck::cast_slice_mut(&mut arrivals.sums));
+        arrivals.scratch = scratch;
+        operations
+    }
+
+    /// Adds what was sent through one projection spike by spike; gives the synaptic operations.
+    #[inline(always)]
+    fn one_by_one<V: Sum<i32> + Pod>(&self, afferent: &Afferent, arrivals: &mut Arrivals<V>) -> u64 {
+        let (kernel, mut operations) = (afferent.kernel, 0);
+        for (at, steps) in self.sent(arrivals) {
+            for sent in 1..=steps {
+                let to = arrivals.to(at, sent, self.options.schedule.delay());
+                let sums = &mut arrivals.sums[to..to + arrivals.width];
+                let seen = afferent.seen(arrivals.positions.start + at).iter().flat_map(|seen| seen.each());
+                for ((train, gain), (from, tap)) in
+                    self.sources(afferent).flat_map(|source| seen.clone().map(move |seen| (source, seen)))
+                {
+                    train.each(from, sent, |channel, number| {
+                        let channel = channel as u32;
+                        let (reached, row) = (kernel.reached(channel), kernel.row(tap, channel));
+                        let sums = &mut sums[reached.start as usize..reached.end as usize];
+                        let factor = V::default().plus(V::of(gain), number);
+                        sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight));
+                        operations += row.len() as u64;
+                    });
+                }
+            }
+        }
+        operations
+    }
+}
+
+impl Scratch {
+    fn clear(&mut self) {
+        self.bundle.clear();
+        self.inputs.clear();
+        self.rows.clear();
+        self.repeated.clear();
+    }
+
+    /// Pushes all that arrives in a step as a row of a product; gives how many send anything.
+    #[inline(always)]
+    fn push<'t>(
+        &mut self,
+        sources: impl Iterator<Item = (&'t Train, i32)>,
+        short: &Short,
+        seen: &[Seen],
+        (step, to): (u32, usize),
+    ) -> usize {
+        self.numbers.clear();
+        self.numbers.resize(short.all_inputs, 0);
+        let mut senders = 0;
+        for (train, gain) in sources {
+            for seen in seen {
+                let row = &mut self.numbers[seen.tap as usize * short.inputs..][..seen.count as usize * short.inputs];
+                senders += train.add_run((seen.position, seen.count), step, gain, row);
+            }
+        }
+        if senders > 0 {
+            push_words(&mut self.numbers, &mut self.inputs, |from, factor| self.rows.push(Row { from, to, factor }));
+        }
+        senders
+    }
+}
+
+impl Bundle {
+    /// Adds the lists of what is sent in a step, source by source; gives how many channels send.
+    #[inline(always)]
+    fn collect<'t>(
+        &mut self,
+        sources: impl Iterator<Item = (&'t Train, i32)>,
+        inputs: usize,
+        seen: &[Seen],
+        step: u32,
+    ) -> usize {
+        let mut senders = 0;
+        for (from, (train, gain)) in sources.enumerate().filter(|(_, (train, _))| step <= train.last_step) {
+            let Some(spikes) = train.singles() else { continue };
+            let starts = spikes.starts(step);
+            for &Seen { position, tap, count } in seen {
+                let start = starts[position as usize] as usize;
+                let end = starts[(position + count) as usize] as usize;
+                if end > start {
+                    let first = tap.wrapping_sub(position).wrapping_mul(2 * inputs as u32);
+                    self.lists.push(List { from, start, end, first, gain });
+                    senders += end - start;
+                }
+            }
+        }
+        senders
+    }
+}

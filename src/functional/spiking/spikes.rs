@@ -1,0 +1,200 @@
+//! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
+
+use crate::functional::lanes::{LANES, Level, Signs, WORD, mark};
+use crate::units::Grid;
+use std::cell::OnceCell;
+
+/// Steps that room is made for ahead.
+const MOST_STEPS: usize = 32;
+
+/// Spikes of a grid while they are fired, position by position and step by step.
+#[derive(Debug)]
+pub(super) struct Firing {
+    level: Level,
+    grid: Grid,
+    /// A row for each step of each position: words of positive spikes, then as many of negative ones.
+    bits: Vec<u64>,
+    /// How many rows there are before each position.
+    firsts: Vec<usize>,
+}
+
+impl Firing {
+    /// Nothing so far, with room for about so many steps.
+    pub fn new(level: Level, grid: Grid, steps: u32) -> Self {
+        let rows = grid.positions().saturating_mul((steps as usize).min(MOST_STEPS));
+        let bits = Vec::with_capacity(rows.saturating_mul(2 * words(grid)));
+        Self { level, grid, bits, firsts: Vec::with_capacity(grid.positions() + 1) }
+    }
+
+    /// As many steps of every position, in which nothing has been fired yet.
+    pub fn of_steps(level: Level, grid: Grid, steps: u32) -> Self {
+        let firsts = (0..grid.positions()).map(|position| position * steps as usize).collect();
+        let bits = vec![0; grid.positions() * steps as usize * 2 * words(grid)];
+        Self { level, grid, bits, firsts }
+    }
+
+    /// Begins the next position.
+    pub fn position(&mut self) {
+        self.firsts.push(self.bits.len() / (2 * words(self.grid)));
+    }
+
+    /// Notes what the channels of the position fire in its next step; says whether any does.
+    #[inline(always)]
+    pub fn fire(&mut self, signs: &[i8]) -> bool {
+        let (words, first) = (words(self.grid), self.bits.len());
+        self.bits.resize(first + 2 * words, 0);
+        let row = &mut self.bits[first..];
+        let (plus, minus) = row.split_at_mut(words);
+        mark(signs, plus, minus);
+        row.iter().fold(0, |any, word| any | word) != 0
+    }
+
+    /// Rows of the position: words of positive spikes, then as many of negative ones, for each step. What is appended is
+    /// fired next.
+    pub fn rows(&mut self) -> &mut Vec<u64> {
+        &mut self.bits
+    }
+
+    /// The row of a position and step, from 1, where they were made ahead.
+    #[inline(always)]
+    pub fn row(&mut self, position: usize, step: u32) -> (&mut [u64], &mut [u64]) {
+        let words = words(self.grid);
+        let first = (self.firsts[position] + step as usize - 1) * 2 * words;
+        self.bits[first..first + 2 * words].split_at_mut(words)
+    }
+}
+
+/// Words of bits for the channels of a position.
+fn words(grid: Grid) -> usize {
+    (grid.channels as usize).div_ceil(WORD).max(1)
+}
+
+/// Spikes of a grid.
+#[derive(Debug)]
+pub(super) struct Spikes {
+    fired: Firing,
+    /// The last step of each position in which it fires, or 0.
+    lasts: Vec<u32>,
+    /// How many there are.
+    all: u64,
+    /// Who fires, step by step, for those who need it so.
+    lists: OnceCell<Lists>,
+}
+
+/// Codes of who fires, step by step and position by position.
+#[derive(Debug)]
+struct Lists {
+    codes: Vec<u32>,
+    /// Where the codes of position `p` in step `s` begin: at `(s − 1) · positions + p`, and one more end.
+    starts: Vec<u32>,
+}
+
+impl Spikes {
+    /// Spikes that were fired; how many there are, and how many of them are negative.
+    #[inline(always)]
+    pub fn new(mut fired: Firing) -> (Self, u64, u64) {
+        fired.position();
+        let (words, mut all, mut negative) = (words(fired.grid), 0, 0);
+        let mut lasts = Vec::with_capacity(fired.firsts.len());
+        for ends in fired.firsts.windows(2) {
+            let mut last = 0;
+            let rows = fired.bits[ends[0] * 2 * words..ends[1] * 2 * words].chunks_exact(2 * words);
+            for (step, row) in (1..).zip(rows) {
+                let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+                let (plus, minus) = (ones(&row[..words]), ones(&row[words..]));
+                all += plus + minus;
+                negative += minus;
+                last = if plus + minus > 0 { step } else { last };
+            }
+            lasts.push(last);
+        }
+        (Self { fired, lasts, all, lists: OnceCell::new() }, all, negative)
+    }
+
+    /// The last step of a position in which it fires, or 0.
+    pub fn last_of(&self, position: u32) -> u32 {
+        self.lasts[position as usize]
+    }
+
+    /// The last step in which any position fires, or 0.
+    pub fn last_step(&self) -> u32 {
+        self.lasts.iter().copied().max().unwrap_or(0)
+    }
+
+    /// What a position fires in a step.
+    #[inline(always)]
+    pub fn at(&self, position: u32, step: u32) -> Signs<'_> {
+        let (words, position) = (words(self.fired.grid), position as usize);
+        if step == 0 || step > self.lasts[position] {
+            return Signs { plus: &[], minus: &[] };
+        }
+        let first = (self.fired.firsts[position] + step as usize - 1) * 2 * words;
+        let (plus, minus) = self.fired.bits[first..first + 2 * words].split_at(words);
+        Signs { plus, minus }
+    }
+
+    /// Codes of who fires, step by step and position by position: `position · 2 · channels + channel`, and `channels` more
+    /// where the spike is negative.
+    pub fn codes(&self) -> &[u32] {
+        &self.lists().codes
+    }
+
+    /// Where the codes of all positions begin in a step that is not beyond the last one, and one more end.
+    #[inline(always)]
+    pub fn starts(&self, step: u32) -> &[u32] {
+        let positions = self.lasts.len();
+        &self.lists().starts[(step as usize - 1) * positions..][..positions + 1]
+    }
+
+    #[inline(always)]
+    fn lists(&self) -> &Lists {
+        self.lists.get_or_init(|| self.list())
+    }
+
+    fn list(&self) -> Lists {
+        let (positions, channels) = (self.lasts.len() as u32, self.fired.grid.channels);
+        let rows = (self.last_step() * positions) as usize;
+        let mut lists = Lists {
+            codes: Vec::with_capacity(self.all as usize + (channels as usize).next_multiple_of(WORD) + LANES),
+            starts: Vec::with_capacity(rows + 1),
+        };
+        lists.starts.push(0);
+        for (step, position) in (1..=self.last_step()).flat_map(|step| (0..positions).map(move |p| (step, p))) {
+            self.at(position, step).list(self.fired.level, position * 2 * channels, channels, &mut lists.codes);
+            lists.starts.push(lists.codes.len() as u32);
+        }
+        lists
+    }
+
+    /// The instruction set that reads them.
+    pub fn level(&self) -> Level {
+        self.fired.level
+    }
+
+    /// Bits of `steps` steps, neuron after neuron: whether there is a spike, and whether it is negative.
+    pub fn planes(&self, steps: u32) -> [Vec<u64>; 2] {
+        let (grid, neurons) = (self.fired.grid, self.fired.grid.neurons());
+        let mut planes = [(); 2].map(|()| vec![0u64; (neurons * steps as usize).div_ceil(WORD)]);
+        let [presence, negative] = &mut planes;
+        for (step, position) in grid.whole().positions.flat_map(|p| (1..=steps).map(move |step| (step, p))) {
+            let first = (step as usize - 1) * neurons + position as usize * grid.channels as usize;
+            let Signs { plus, minus } = self.at(position, step);
+            for (at, (plus, minus)) in (first..).step_by(WORD).zip(plus.iter().zip(minus)) {
+                set(presence, at, plus | minus);
+                set(negative, at, *minus);
+            }
+        }
+        planes
+    }
+}
+
+/// Sets bits from place `at` on.
+#[inline(always)]
+fn set(words: &mut [u64], at: usize, bits: u64) {
+    let (word, shift) = (at / WORD, at % WORD);
+    words[word] |= bits << shift;
+    let beyond = bits >> 1 >> (WORD - 1 - shift);
+    if beyond != 0 {
+        words[word + 1] |= beyond;
+    }
+}
