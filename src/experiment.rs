@@ -76,6 +76,8 @@ pub struct Experiment {
     pub auto_augment: bool,
     /// Minutes after which the run stops as if it were interrupted; none where left out.
     pub minutes: Option<f32>,
+    /// Steps, counted from the first of the run, after which it stops as if it were interrupted; none where left out.
+    pub steps: Option<u32>,
     /// Whether time steps follow the published code or the exact semantics (test, `mode: snn`).
     pub semantics: Semantics,
 }
@@ -147,6 +149,7 @@ impl Default for Experiment {
             cutout: 16,
             auto_augment: true,
             minutes: None,
+            steps: None,
             semantics: Semantics::Exact,
         }
     }
@@ -204,6 +207,7 @@ impl Experiment {
             save_acc: 0.0,
             inherit: true,
             minutes: None,
+            steps: None,
             ..of.clone()
         };
         let (own, other) = (serde_json::to_value(alike(self)), serde_json::to_value(alike(other)));

@@ -57,7 +57,9 @@ mod with_trainer {
                 report::write_checkpoint(&out.join(LAST), &run.checkpoint())?;
             }
             let how = if experiment.save { "go on with --inherit" } else { "nothing was kept, since `save` is false" };
-            say(&format!("stopped after step {}; {how}", standing.step))?;
+            watch.say_speed();
+            let (step, steps, loss) = (standing.step, run.steps(), watch.mean_loss());
+            say(&format!("stopped after step {step} of {steps}, mean loss since the start {loss:.4}; {how}"))?;
             return if interrupt::asked() { Err(Failure::Result) } else { Ok(()) };
         }
         say(&format!("{} epochs, best top-1 {:.2} %, in {}", standing.epochs.len(), standing.best, out.display()))
@@ -134,10 +136,12 @@ mod with_trainer {
         save: bool,
         kept: f64,
         minutes: Option<f32>,
+        last_step: Option<u64>,
         clock: Clock,
         bar: ProgressBar,
         steps: u64,
         images: usize,
+        loss_sum: f64,
         quiet: bool,
     }
 
@@ -149,11 +153,24 @@ mod with_trainer {
                 save: experiment.save,
                 kept: f64::from(experiment.save_acc).max(run.standing().best),
                 minutes: experiment.minutes,
+                last_step: experiment.steps.map(u64::from),
                 clock: Clock::start(),
                 bar: progress.steps(run.steps(), run.standing().step),
                 steps: 0,
                 images: 0,
+                loss_sum: 0.0,
                 quiet: progress.is_quiet(),
+            }
+        }
+
+        /// Mean training loss of the steps that this program ran.
+        fn mean_loss(&self) -> f64 {
+            self.loss_sum / self.images.max(1) as f64
+        }
+
+        fn say_speed(&self) {
+            if !self.quiet {
+                eprintln!("{} steps, {:.3} s a step", self.steps, self.clock.seconds() / self.steps.max(1) as f64);
             }
         }
     }
@@ -162,6 +179,7 @@ mod with_trainer {
         fn step(&mut self, report: &Report) -> bool {
             self.steps += 1;
             self.images += report.batch.images;
+            self.loss_sum += report.batch.loss * report.batch.images as f64;
             let rate = self.images as f64 / self.clock.seconds().max(1e-9);
             self.bar.set_position(report.step);
             self.bar.set_message(format!(
@@ -169,7 +187,8 @@ mod with_trainer {
                 report.epoch, report.loss, report.top1
             ));
             let over = self.minutes.is_some_and(|minutes| self.clock.seconds() > f64::from(minutes) * 60.0);
-            !over && !interrupt::asked()
+            let last = self.last_step.is_some_and(|last| report.step >= last);
+            !over && !last && !interrupt::asked()
         }
 
         fn epoch(&mut self, run: &Run, epoch: &Epoch) -> Result<(), TrainError> {
