@@ -49,9 +49,11 @@ pub struct Experiment {
     pub inherit: bool,
     /// Max-pools (true) or average-pools (false) in the patch embedding.
     pub use_maxpool: bool,
-    /// Mixed precision, where the device has it.
+    /// Mixed precision: products in floats of 16 bits, all else in 32.
     pub use_amp: bool,
 
+    /// What training computes on.
+    pub device: Processor,
     /// Number of transformer blocks.
     pub depth: u32,
     /// The index that attention normalises over.
@@ -102,6 +104,16 @@ pub enum Mode {
     Snn,
 }
 
+/// What training computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Processor {
+    /// The processor of the machine: the same bits on every one.
+    Cpu,
+    /// A graphics processor, in a build for it.
+    Gpu,
+}
+
 /// The rules of a spiking test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,6 +149,7 @@ impl Default for Experiment {
             inherit: false,
             use_maxpool: true,
             use_amp: false,
+            device: Processor::Cpu,
             depth: 4,
             softmax_axis: SoftmaxAxis::Queries,
             lambda: 4.0,

@@ -39,10 +39,10 @@ mod with_trainer {
     const TEST_IMAGES: &str = "test.bin";
 
     pub fn run(experiment: &Experiment, out: &Path, progress: Progress) -> Result<(), Failure> {
-        let device = train::device(experiment.use_amp)?;
+        let target = train::target(experiment.device, experiment.use_amp)?;
         let (training, test) = data(experiment)?;
         let start = if experiment.inherit { inherited(experiment, out)? } else { fresh(experiment, out, &training)? };
-        let mut run = Run::new(start, &training, &test, &device)?;
+        let mut run = Run::new(start, &training, &test, &target)?;
         report::write_log(out, &run.standing().epochs)?;
         if experiment.data.starts_with(DRAWN) {
             report::write_images(&out.join(TEST_IMAGES), &test)?;

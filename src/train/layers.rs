@@ -2,6 +2,7 @@
 //!
 //! Values are `[image, position, channel]`, as everywhere in this project; only convolutions and pools turn them round.
 
+use super::target::Products;
 use crate::network::SoftmaxAxis;
 use crate::units::{Grid, Window};
 use burn::tensor::Tensor;
@@ -29,12 +30,14 @@ pub fn convolve(
     weight: Tensor<1>,
     (out, groups): (usize, usize),
     window: Window,
+    products: Products,
 ) -> Values {
     let kernel = window.height as usize;
     let weight: Tensor<4> = weight.reshape([out, grid.channels as usize / groups, kernel, kernel]);
     let both = |value: u32| [value as usize; 2];
     let options = ConvOptions::new(both(window.stride), both(window.padding), [1, 1], groups);
-    positions(conv2d(planes(values, grid), weight, None, options))
+    let [values, weight] = [planes(values, grid), weight].map(|operand| products.narrow(operand));
+    positions(products.widen(conv2d(values, weight, None, options)))
 }
 
 /// `[image, position, channel]` → `[image, channel, row, column]`.
@@ -50,10 +53,11 @@ fn positions(planes: Tensor<4>) -> Values {
 }
 
 /// Linear map of the channels of every position; `weight` is `[out, in]`, flat.
-pub fn linear(values: Values, weight: Tensor<1>, out: usize) -> Values {
+pub fn linear(values: Values, weight: Tensor<1>, out: usize, products: Products) -> Values {
     let [images, positions, channels] = values.dims();
     let weight = weight.reshape([out, channels]).transpose();
-    values.reshape([images * positions, channels]).matmul(weight).reshape([images, positions, out])
+    let values = values.reshape([images * positions, channels]);
+    products.widen(products.narrow(values).matmul(products.narrow(weight))).reshape([images, positions, out])
 }
 
 /// The same values for every image.
@@ -155,18 +159,18 @@ pub fn avg_pool(values: Values, grid: Grid, window: Window) -> Values {
 }
 
 /// `softmax(Q·Kᵀ·scale)·V` for each head.
-pub fn attention(operands: [Values; 3], heads: usize, scale: f32, axis: SoftmaxAxis) -> Values {
+pub fn attention(operands: [Values; 3], heads: usize, scale: f32, axis: SoftmaxAxis, products: Products) -> Values {
     let split = |values: Values| -> Tensor<4> {
         let [images, positions, channels] = values.dims();
-        values.reshape([images, positions, heads, channels / heads]).permute([0, 2, 1, 3])
+        products.narrow(values.reshape([images, positions, heads, channels / heads]).permute([0, 2, 1, 3]))
     };
     let [queries, keys, values] = operands.map(split);
-    let scores = queries.matmul(keys.transpose()).mul_scalar(scale);
+    let scores = products.widen(queries.matmul(keys.transpose())).mul_scalar(scale);
     let dimension = match axis {
         SoftmaxAxis::Queries => 2,
         SoftmaxAxis::Keys => 3,
     };
-    let context = softmax(scores, dimension).matmul(values);
+    let context = products.widen(products.narrow(softmax(scores, dimension)).matmul(values));
     let [images, _, positions, width] = context.dims();
     context.permute([0, 2, 1, 3]).reshape([images, positions, heads * width])
 }

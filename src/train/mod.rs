@@ -13,13 +13,15 @@ mod pixels;
 mod policy;
 mod run;
 mod start;
+mod target;
 
 pub use augment::{Augmentation, plain, training};
 pub use learner::{Batch, Found, Learner, Score};
 pub use model::Model;
 pub use optimiser::{AdamW, Schedule};
-pub use run::{Observer, Report, Run, device};
+pub use run::{Observer, Report, Run};
 pub use start::weights;
+pub use target::{Products, Target, target};
 
 /// Why training stopped, or did not start.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -50,8 +52,11 @@ pub enum TrainError {
         remedy: String,
     },
     /// Mixed precision on a device that has none.
-    #[error("the CPU has no mixed precision; set `use_amp: false`")]
+    #[error("this device has no 16-bit floats (bfloat16), which mixed precision needs; set `use_amp: false`")]
     NoMixedPrecision,
+    /// No graphics processor to compute on.
+    #[error("device is `gpu`, and there is none: {0}; or set `device: cpu`")]
+    NoGpu(String),
     /// What an observer could not do, such as writing a checkpoint.
     #[error("{0}")]
     Observer(String),

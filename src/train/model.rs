@@ -2,6 +2,7 @@
 
 use super::TrainError;
 use super::layers::{self, Moments, Values};
+use super::target::{Products, Target};
 use crate::network::{Architecture, INPUT, Layer, Network, Op, Tensor as Plain};
 use crate::units::{Grid, Window};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -23,6 +24,7 @@ pub struct Model {
     /// Running mean and variance of the batch normalisations.
     pub statistics: Tensors,
     device: Device,
+    products: Products,
 }
 
 /// What a forward pass in training mode gives.
@@ -47,11 +49,12 @@ impl Model {
     ///
     /// # Errors
     /// If a layer has no activation without time, and so no gradient.
-    pub fn new(network: &Network, device: &Device) -> Result<Self, TrainError> {
+    pub fn new(network: &Network, target: &Target) -> Result<Self, TrainError> {
         let layers = &network.architecture.layers;
         if let Some(layer) = layers.iter().find(|layer| matches!(layer.op, Op::IntegrateFire)) {
             return Err(no_gradient(layer));
         }
+        let device = &target.device;
         let plain = device.clone().inner();
         let (mut parameters, mut statistics) = (Tensors::new(), Tensors::new());
         for (name, tensor) in &network.tensors {
@@ -69,6 +72,7 @@ impl Model {
             parameters,
             statistics,
             device: device.clone(),
+            products: target.products,
         })
     }
 
@@ -151,13 +155,11 @@ impl Model {
             let values = match layer.op {
                 Op::Conv { out_channels, kernel, stride, padding, groups, bias } => {
                     let sizes = (out_channels as usize, groups as usize);
-                    biased(
-                        layers::convolve(operand(0), first_grid, own("weight"), sizes, square(kernel, stride, padding)),
-                        bias,
-                    )
+                    let window = square(kernel, stride, padding);
+                    biased(layers::convolve(operand(0), first_grid, own("weight"), sizes, window, self.products), bias)
                 }
                 Op::Linear { out_features, bias } => {
-                    biased(layers::linear(operand(0), own("weight"), out_features as usize), bias)
+                    biased(layers::linear(operand(0), own("weight"), out_features as usize, self.products), bias)
                 }
                 Op::BatchNorm { epsilon } => normalise(layer, operand(0), epsilon),
                 Op::Qcfs { levels } => clip(operand(0), own("up"), Some(levels)),
@@ -170,7 +172,8 @@ impl Model {
                 }
                 Op::Add => (1..layer.from.len()).fold(operand(0), |sum, at| sum + operand(at)),
                 Op::Attention { heads, scale, axis } => {
-                    layers::attention([operand(0), operand(1), operand(2)], heads as usize, scale, axis)
+                    let operands = [operand(0), operand(1), operand(2)];
+                    layers::attention(operands, heads as usize, scale, axis, self.products)
                 }
                 Op::Mean => operand(0).mean_dim(1),
                 Op::Flatten => layers::flatten(operand(0)),

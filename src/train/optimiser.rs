@@ -52,7 +52,6 @@ impl AdamW {
         let factor = self.clip_factor(&gradients);
         let power = i32::try_from(step).unwrap_or(i32::MAX);
         let (first, second) = (1.0 - BETAS.0.powi(power), 1.0 - BETAS.1.powi(power));
-        let device = model.device().clone();
         for (name, gradient) in gradients {
             let Some([mean, square]) = self.moments.get_mut(&name) else { continue };
             let gradient = if factor < 1.0 { gradient.mul_scalar(factor) } else { gradient };
@@ -64,21 +63,19 @@ impl AdamW {
             if let Some(parameter) = model.parameters.get_mut(&name) {
                 let moved = parameter.clone().inner().mul_scalar(kept) - change;
                 let moved = if name.ends_with(LAMBDA) { moved.clamp_min(LEAST_LAMBDA) } else { moved };
-                *parameter = Tensor::from_data(moved.into_data(), &device).require_grad();
+                *parameter = Tensor::from_inner(moved).require_grad();
             }
         }
     }
 
     /// What gradients are multiplied by so that all together are no longer than the limit.
     fn clip_factor(&self, gradients: &Tensors) -> f64 {
-        if self.clip <= 0.0 {
+        if self.clip <= 0.0 || gradients.is_empty() {
             return 1.0;
         }
-        let squares = gradients.values().map(|gradient| {
-            let square: f32 = gradient.clone().square().sum().into_scalar();
-            f64::from(square)
-        });
-        self.clip / (squares.sum::<f64>().sqrt() + 1e-6)
+        let squares = gradients.values().map(|gradient| gradient.clone().square().sum());
+        let squares = values(Tensor::cat(squares.collect(), 0));
+        self.clip / (squares.into_iter().map(f64::from).sum::<f64>().sqrt() + 1e-6)
     }
 }
 

@@ -5,11 +5,11 @@ use super::augment::{self, Augmentation};
 use super::learner::{Learner, Score};
 use super::model::Model;
 use super::optimiser::{AdamW, Schedule};
+use super::target::Target;
 use crate::checkpoint::{Checkpoint, Epoch, Standing};
 use crate::images::Images;
 use crate::network::Network;
 use crate::random::Draws;
-use burn::tensor::Device;
 
 /// Images of a batch when testing.
 const TEST_BATCH: usize = 250;
@@ -55,14 +55,6 @@ pub struct Run<'a> {
     input: crate::network::Input,
 }
 
-/// The device that a run computes on.
-///
-/// # Errors
-/// If mixed precision is asked for, which the CPU does not have.
-pub fn device(use_amp: bool) -> Result<Device, TrainError> {
-    if use_amp { Err(TrainError::NoMixedPrecision) } else { Ok(Device::flex().autodiff()) }
-}
-
 impl<'a> Run<'a> {
     /// Begins a run with the weights of `network`, or takes up the one that `checkpoint` holds.
     ///
@@ -72,13 +64,13 @@ impl<'a> Run<'a> {
         checkpoint: Checkpoint,
         train: &'a Images,
         test: &'a Images,
-        device: &Device,
+        target: &Target,
     ) -> Result<Self, TrainError> {
         let Checkpoint { standing, network, moments } = checkpoint;
         let experiment = &standing.experiment;
         fits(&network, train, experiment.bs)?;
         fits(&network, test, 1)?;
-        let model = Model::new(&network, device)?;
+        let model = Model::new(&network, target)?;
         let mut optimiser = AdamW::new(&model, experiment.wd, experiment.clip_gradient);
         optimiser.restore(&moments);
         let steps_per_epoch = train.len() as u64 / u64::from(experiment.bs);

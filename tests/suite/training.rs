@@ -3,11 +3,11 @@
 use crate::shared;
 use safetensors::SafeTensors;
 use spikemesh::checkpoint::{Checkpoint, Epoch, Standing};
-use spikemesh::experiment::Experiment;
+use spikemesh::experiment::{Experiment, Processor};
 use spikemesh::images::Images;
 use spikemesh::load::reference::Transformer;
 use spikemesh::network::{Architecture, Input, Layer, Network, Op, SoftmaxAxis};
-use spikemesh::train::{self, AdamW, Batch, Found, Learner, Model, Observer, Report, Run, TrainError};
+use spikemesh::train::{self, AdamW, Batch, Found, Learner, Model, Observer, Report, Run, Target, TrainError};
 use spikemesh::{functional, load, sample};
 use std::collections::BTreeMap;
 
@@ -16,8 +16,16 @@ fn floats(file: &SafeTensors, name: &str) -> Vec<f32> {
     tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
+fn cpu() -> Target {
+    train::target(Processor::Cpu, false).unwrap()
+}
+
 fn learner(network: &Network, smoothing: f32) -> Learner {
-    let model = Model::new(network, &train::device(false).unwrap()).unwrap();
+    learner_on(network, smoothing, &cpu())
+}
+
+fn learner_on(network: &Network, smoothing: f32, target: &Target) -> Learner {
+    let model = Model::new(network, target).unwrap();
     let optimiser = AdamW::new(&model, 0.0, 0.0);
     Learner::new(model, optimiser, network.architecture.input.grid().positions(), smoothing)
 }
@@ -164,7 +172,7 @@ fn gradients_are_those_of_finite_differences() {
 fn a_tested_network_is_the_float_network() {
     for network in [smooth_network(), small_digits(&Experiment::default()).network] {
         let images = if network.classes() == 3 { noise(&network, 5) } else { sample::digits(1, 0, 5) };
-        let model = Model::new(&network, &train::device(false).unwrap()).unwrap();
+        let model = Model::new(&network, &cpu()).unwrap();
         let batch = train::plain(&images, &network.architecture.input, 0..5);
         let device = model.device().clone().inner();
         let found = model.test(batch.images(images.grid.positions(), &device)).unwrap();
@@ -172,6 +180,24 @@ fn a_tested_network_is_the_float_network() {
         let wanted = functional::float_ann(&network, &images).unwrap().concat();
         assert!(relative(&found, &wanted) < 1e-4, "{}: {found:?} where {wanted:?}", network.architecture.name);
     }
+}
+
+#[test]
+fn mixed_precision_rounds_products_and_nothing_else() {
+    let network = smooth_network();
+    let batch = train::plain(&noise(&network, 5), &network.architecture.input, 0..5);
+    let found = |use_amp: bool| {
+        let target = train::target(Processor::Cpu, use_amp).unwrap();
+        learner_on(&network, 0.0, &target).gradients(&batch).unwrap()
+    };
+    let (full, half) = (found(false), found(true));
+    let off = relative(&half.logits, &full.logits);
+    assert!((1e-5..0.02).contains(&off), "eight bits of mantissa, {off}");
+    let all = |found: &Found| -> Vec<f32> {
+        found.gradients.values().flat_map(|of| of.clone().try_into_vec_as::<f32>().unwrap()).collect()
+    };
+    let off = relative(&all(&half), &all(&full));
+    assert!((1e-5..0.05).contains(&off), "gradients, {off}");
 }
 
 /// A run over a few digits before its first step.
@@ -203,7 +229,7 @@ impl Observer for StopAfter {
 /// Runs until `stop`, and gives the run as it then stands, through a file.
 fn run_until(checkpoint: Checkpoint, stop: u64) -> Checkpoint {
     let (training, test) = (sample::digits(1, 0, 64), sample::digits(1, 1, 20));
-    let mut run = Run::new(checkpoint, &training, &test, &train::device(false).unwrap()).unwrap();
+    let mut run = Run::new(checkpoint, &training, &test, &cpu()).unwrap();
     run.go(&mut StopAfter(stop)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last.safetensors");
@@ -237,7 +263,7 @@ fn a_loss_that_is_no_number_stops_the_run_with_its_step() {
     let experiment = Experiment { lr: 1e30, clip_gradient: 0.0, warm_up_steps: Some(1), ..small_experiment() };
     let (training, test) = (sample::digits(1, 0, 64), sample::digits(1, 1, 20));
     let start = small_digits(&experiment);
-    let mut run = Run::new(start, &training, &test, &train::device(false).unwrap()).unwrap();
+    let mut run = Run::new(start, &training, &test, &cpu()).unwrap();
     let error = run.go(&mut StopAfter(u64::MAX)).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, TrainError::LossIsNoNumber { step: 2..=4, .. }), "{text}");
@@ -247,9 +273,10 @@ fn a_loss_that_is_no_number_stops_the_run_with_its_step() {
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let said = |error: TrainError| error.to_string();
-    assert_eq!(said(train::device(true).unwrap_err()), "the CPU has no mixed precision; set `use_amp: false`");
     let start = || small_digits(&small_experiment());
-    let device = train::device(false).unwrap();
+    let device = cpu();
+    #[cfg(not(any(feature = "gpu", feature = "cuda")))]
+    assert!(said(train::target(Processor::Gpu, false).unwrap_err()).contains("build it with the feature `gpu`"));
     let (few, many, mut odd) = (sample::digits(1, 0, 10), sample::digits(1, 0, 64), sample::digits(1, 0, 64));
     odd.labels[3] = 10;
     let error = |images: &Images| said(Run::new(start(), images, &many, &device).err().unwrap());

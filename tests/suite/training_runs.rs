@@ -230,7 +230,7 @@ fn what_cannot_be_trained_is_refused_with_a_remedy() {
     let cases: [(&[&str], &[&str]); 9] = [
         (&["dim: 16", "model_path: small.safetensors"], &["--out", "other"]),
         (&["model_path: none.pt"], &["--out", "other"]),
-        (&["use_amp: True"], &["--out", "other"]),
+        (&["device: gpu"], &["--out", "other"]),
         (&["data: nowhere"], &["--out", "other"]),
         (&["data: digits:3"], &["--out", "other"]),
         (&["bs: 41"], &["--out", "other"]),
