@@ -125,7 +125,8 @@ fn values_wider_than_the_chip_keeps_are_counted() {
     let mut widths = Widths::default();
     [511, -512, 512, -513, 255, 256].into_iter().for_each(|value| widths.add(value));
     let image = vec![widths; 3];
-    let activities = activities(&program, 1, 2);
+    let mut activities = activities(&program, 1, 2);
+    activities[1].slices[0].wide_spikes = 3;
     let simulator = Simulator { seconds: 1.0, synaptic_ops_per_s: 0.0, flit_hops_per_s: 0.0, peak_memory_mib: 0.0 };
     let run = Run {
         graph: &shape.graph,
@@ -138,7 +139,11 @@ fn values_wider_than_the_chip_keeps_are_counted() {
         widths: &[&image, &image],
     };
     let layers = summarise(&run, None, simulator).layers;
-    assert_eq!(layers.iter().map(|layer| layer.overflows).collect::<Vec<_>>(), [0, 4, 10], "10 bits; counts up to 255");
+    assert_eq!(
+        layers.iter().map(|layer| layer.overflows).collect::<Vec<_>>(),
+        [3, 4, 10],
+        "10 bits; counts up to 255; 3 pixels"
+    );
     assert!(layers.iter().all(|layer| layer.peak_bits == 11));
 }
 

@@ -97,6 +97,21 @@ fn measure(hardware: &Hardware, pattern: Pattern, rate: f64, seed: u64, (warm_up
     traffic(&hardware.topology, &hardware.timing.noc, &plan, |_| true).unwrap().point(rate, seed)
 }
 
+/// Mean and standard deviation.
+struct Sample {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Sample {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        Self { mean, deviation: (squares / (values.len() as f64 - 1.0)).sqrt() }
+    }
+}
+
 fn mean(points: &[Point], of: impl Fn(&Point) -> f64) -> f64 {
     points.iter().map(of).sum::<f64>() / points.len() as f64
 }
@@ -141,9 +156,7 @@ fn runs_of_other_seeds_differ_as_much_as_booksims() {
     for (rate, wanted) in DEVIATIONS.into_iter().take(if full() { 4 } else { 1 }) {
         let wiring = wiring(&chip((1, 8, 0)));
         let run = |seed| booksim::Run { pattern: Pattern::Uniform, rate, seed, period: RECORDED.1 };
-        let latencies: Vec<f64> = (1..=5).map(|seed| booksim::latency(&wiring, &run(seed))).collect();
-        let mean = latencies.iter().sum::<f64>() / 5.0;
-        let deviation = (latencies.iter().map(|latency| (latency - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
+        let Sample { mean, deviation } = Sample::of((1..=5).map(|seed| booksim::latency(&wiring, &run(seed))));
         println!("at {rate}: mean {mean:.3}, standard deviation {deviation:.3} for {wanted}");
         assert!((deviation - wanted).abs() <= 0.000_501, "at {rate}: {deviation} instead of {wanted}");
     }
@@ -167,6 +180,23 @@ fn latency_below_the_knee_is_booksims_within_one_percent_with_any_random_numbers
         }
     }
     assert!(off.is_empty(), "more than 1 % off:\n{}", off.join("\n"));
+}
+
+#[test]
+fn close_to_saturation_five_runs_of_booksims_and_of_our_own_random_numbers_agree_as_chance_lets_them() {
+    let cycles = if full() { (3000, 20_000) } else { (1000, 6000) };
+    for (pattern, router, rate) in CHANCE.into_iter().take(if full() { 7 } else { 1 }) {
+        let hardware = chip(router);
+        let wiring = wiring(&hardware);
+        let run = |seed| booksim::Run { pattern, rate, seed, period: RECORDED.1 };
+        let theirs = Sample::of((1..=5).map(|seed| booksim::latency(&wiring, &run(seed))));
+        let ours = Sample::of((1..=5).map(|seed| measure(&hardware, pattern, rate, seed, cycles).latency_mean));
+        let error = (theirs.deviation.hypot(ours.deviation)) / 5f64.sqrt();
+        let line =
+            format!("{} {router:?} at {rate}: {:.2} for {:.2} ± {error:.2}", pattern.key(), ours.mean, theirs.mean);
+        println!("{line}");
+        assert!((ours.mean - theirs.mean).abs() <= 3.0 * error, "{line}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! switch to one of the inputs that ask for it, and each input takes one. A packet keeps its virtual channel until its tail
 //! has left. With look-ahead routing and speculation (`head_cycles` 0) a head asks for both in one cycle, and a switch it
 //! wins without the virtual channel is wasted; otherwise it asks for the switch a cycle after it has got the channel. That
-//! is the router of BookSim 2 (Jiang et al., ISPASS 2013) with its allocator of one iteration.
+//! is the router of BookSim 2 (Jiang et al., ISPASS 2013) with its allocator of one iteration (iSLIP), ports in its order.
 //!
 //! A flit with several outputs stays at the head of its queue until each of them has taken it; outputs that offer the switch
 //! in the same cycle take it together. A turn moves only when its offer is taken.
