@@ -106,7 +106,9 @@ impl Default for Widths {
 impl Widths {
     /// Counts one value.
     pub fn add(&mut self, value: i64) {
-        self.0[65 - (value ^ (value >> 63)).leading_zeros() as usize] += 1;
+        // a bit for the sign, and those from the highest one on that differs from it
+        let bits = ((value ^ (value >> 63)) << 1 | 1) as u64;
+        self.0[bits.ilog2() as usize + 1] += 1;
     }
 
     /// Adds all counts of `other`.

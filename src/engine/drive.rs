@@ -147,7 +147,7 @@ impl Spikes for Live<'_> {
     fn charged(&mut self, slice: usize, marks: &mut Marks) {
         let seat = &self.machine.seats[slice];
         for ((number, _), at) in seat.part.numbered().zip(self.regions(slice)) {
-            self.states[at].charged(&mut |local| marks.add(number + local..number + local + 1));
+            self.states[at].charged(&mut |local, charged| marks.add_bits(number + local, charged));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A program laid out on a chip: all that runs of it share.
 
+use super::marks::Patch;
 use super::mesh::{Order, Passage, Way, Wiring};
 use super::packets::Spike;
 use super::units::{Pace, Role};
@@ -9,8 +10,8 @@ use crate::hardware::{Timing, Topology};
 use crate::program::{Program, Route};
 use crate::reach::Reach;
 use crate::units::{Cycle, Grid, Part, RouteId, SliceId, StageId, UnitId};
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A program laid out on a chip, for any number of runs.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub(super) struct Seat<'a> {
     pub graded: bool,
     pub role: Role,
     pub pace: Pace,
-    /// What arrives from each of its sources.
-    pub inputs: Vec<Work>,
+    /// What arrives from each of its sources; slices to which the same happens share it.
+    pub inputs: Vec<Arc<Work>>,
     /// The way of acknowledgements to each source, and of tokens to each destination.
     pub to_sources: Vec<Directed>,
     pub to_destinations: Vec<Directed>,
@@ -62,7 +63,7 @@ pub(super) struct RouteWays {
 }
 
 /// What the spikes of one slice cost another, and what they change in it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Work {
     first_position: u32,
     /// Channels that spread alike, and the number of the first such run.
@@ -72,14 +73,14 @@ pub(super) struct Work {
     /// For each position and run.
     each: Vec<Effect>,
     /// Values that change, by `Part::local`: those of one effect after those of the other.
-    changes: Vec<Range<u32>>,
+    changes: Vec<Patch>,
 }
 
 /// What one spike causes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Effect {
-    operations: u64,
     cycles: Cycle,
+    operations: u32,
     /// The end of its changes.
     end: u32,
 }
@@ -91,11 +92,15 @@ impl Work {
         let (first_run, end_run) = (from.channels.start / run, from.channels.end.div_ceil(run));
         let (mut each, mut changes) = (vec![], vec![]);
         for (position, nth) in from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| (p, nth))) {
-            let operations = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
+            let operations: u64 = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
             if marks {
                 change(reach, position, nth * run, to, &mut changes);
             }
-            each.push(Effect { operations, cycles: pace.work(operations), end: changes.len() as u32 });
+            each.push(Effect {
+                cycles: pace.work(operations),
+                operations: operations as u32,
+                end: changes.len() as u32,
+            });
         }
         Self { first_position: from.positions.start, run, first_run, runs: end_run - first_run, each, changes }
     }
@@ -109,20 +114,20 @@ impl Work {
     #[inline]
     pub fn of(&self, position: u32, channel: u32) -> (u64, Cycle) {
         let Effect { operations, cycles, .. } = self.each[self.place(position, channel)];
-        (operations, cycles)
+        (operations.into(), cycles)
     }
 
     /// The values that one spike changes.
     #[inline]
-    pub fn changes(&self, position: u32, channel: u32) -> &[Range<u32>] {
+    pub fn changes(&self, position: u32, channel: u32) -> &[Patch] {
         let at = self.place(position, channel);
         let start = if at == 0 { 0 } else { self.each[at - 1].end };
         &self.changes[start as usize..self.each[at].end as usize]
     }
 }
 
-/// Appends what a spike changes in a part, values that follow each other as one.
-fn change(reach: &Reach, position: u32, channel: u32, to: &Part, changes: &mut Vec<Range<u32>>) {
+/// Appends what a spike changes in a part.
+fn change(reach: &Reach, position: u32, channel: u32, to: &Part, changes: &mut Vec<Patch>) {
     let first = changes.len();
     for (number, region) in to.numbered() {
         for area in reach.areas(position, channel) {
@@ -131,11 +136,7 @@ fn change(reach: &Reach, position: u32, channel: u32, to: &Part, changes: &mut V
                 area.positions.start.max(region.positions.start)..area.positions.end.min(region.positions.end);
             for position in positions.filter(|_| !channels.is_empty()) {
                 let start = (number + region.local(position, channels.start)) as u32;
-                let end = start + channels.len() as u32;
-                match changes[first..].last_mut().filter(|last| last.end == start) {
-                    Some(last) => last.end = end,
-                    None => changes.push(start..end),
-                }
+                Patch::append(start..start + channels.len() as u32, first, changes);
             }
         }
     }
@@ -157,8 +158,9 @@ impl<'a> Machine<'a> {
         packets::check(&wiring.noc, graph)?;
         let reaches = reaches(graph);
         let ways = program.routes.iter().map(|route| lay(&mut wiring, program, route)).collect::<Result<_, _>>()?;
+        let mut works = BTreeSet::new();
         let seats = (0..program.slices.len()).map(|slice| {
-            let mut seat = Seat::new(program, graph, timing, slice, &reaches);
+            let mut seat = Seat::new(program, graph, timing, slice, &reaches, &mut works);
             let from = program.slices[slice].unit;
             let directed = |other: &SliceId| direct(&wiring, from, program.slices[other.index()].unit);
             seat.to_sources = program.slices[slice].sources.iter().map(directed).collect();
@@ -185,6 +187,7 @@ impl<'a> Seat<'a> {
         timing: &Timing,
         slice: usize,
         reaches: &BTreeMap<(StageId, StageId), Reach>,
+        works: &mut BTreeSet<Arc<Work>>,
     ) -> Self {
         let here = &program.slices[slice];
         let stage = graph.stage(here.stage);
@@ -194,7 +197,12 @@ impl<'a> Seat<'a> {
         let work = |source: &SliceId| {
             let source = &program.slices[source.index()];
             let reach = reaches.get(&(here.stage, source.stage)).unwrap_or(&nothing);
-            Work::new(reach, &source.region, &here.region, &pace, matches!(role, Role::Core(_)))
+            let work = Work::new(reach, &source.region, &here.region, &pace, matches!(role, Role::Core(_)));
+            works.get(&work).map(Arc::clone).unwrap_or_else(|| {
+                let work = Arc::new(work);
+                works.insert(Arc::clone(&work));
+                work
+            })
         };
         Self {
             stage: here.stage,

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// What the loop tells.
 pub trait Recorder {
+    /// Whether it is told anything at all.
+    const WATCHES: bool = true;
     /// A slice fires `spikes` spikes of its step from `span.start` to `span.end`.
     fn fires(&mut self, slice: SliceId, step: u32, spikes: u64, span: Range<Cycle>);
     /// A slice hands a packet of spikes to its router; `tag` is its name until all its copies have been taken.
@@ -22,6 +24,7 @@ pub trait Recorder {
 pub(super) struct Silent;
 
 impl Recorder for Silent {
+    const WATCHES: bool = false;
     #[inline]
     fn fires(&mut self, _: SliceId, _: u32, _: u64, _: Range<Cycle>) {}
     #[inline]

@@ -43,11 +43,14 @@ pub(super) struct Run<'m, D, R> {
 
 impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
     pub fn new(machine: &'m Machine<'m>, drive: D, recorder: &'m mut R, time_steps: u32, steps: u32) -> Self {
+        let mut mesh = Mesh::new(&machine.wiring, machine.order);
+        // With barriers, units begin nothing because a packet comes.
+        mesh.watch(R::WATCHES, machine.timing.step.discipline == Discipline::Barrier);
         Self {
             machine,
             drive,
             recorder,
-            mesh: Mesh::new(&machine.wiring, machine.order),
+            mesh,
             slices: machine.seats.iter().map(SliceState::new).collect(),
             parcels: Parcels::default(),
             calendar: BinaryHeap::new(),
@@ -231,8 +234,8 @@ fn mark(seat: &Seat, state: &mut SliceState, source: Option<usize>, spikes: &[Sp
     match seat.role {
         Role::Core(_) => {
             let Some(work) = source.map(|source| &seat.inputs[source]) else { return };
-            for range in spikes.iter().flat_map(|spike| work.changes(spike.position, spike.channel)) {
-                state.changed.add(range.start as usize..range.end as usize);
+            for patch in spikes.iter().flat_map(|spike| work.changes(spike.position, spike.channel)) {
+                state.changed.add_word(patch);
             }
         }
         Role::Softmax(vectors) => {

@@ -14,9 +14,11 @@ use std::ops::Range;
 pub(super) struct Population<'g, S, V> {
     region: Region,
     afferents: Vec<Afferent<'g, S>>,
-    /// Of each channel, or of each neuron of the region.
+    /// Of each neuron; empty if there are none but zeros.
     bias: Vec<S>,
-    firing: Option<Firing<'g, S>>,
+    firing: Option<Firing>,
+    /// Of each neuron that fires.
+    thresholds: Vec<S>,
     potentials: Vec<V>,
     /// Positive minus negative spikes of each neuron so far.
     counts: Vec<i32>,
@@ -26,12 +28,14 @@ pub(super) struct Population<'g, S, V> {
     restless: bool,
 }
 
+/// Neurons whose spikes are looked for together.
+const TOGETHER: usize = 16;
+
 /// How the neurons of a stage fire.
 #[derive(Debug, Clone, Copy)]
-struct Firing<'g, S> {
+struct Firing {
     rule: NeuronRule,
     negative: NegativeThreshold,
-    threshold: &'g [S],
     limit: i32,
 }
 
@@ -57,15 +61,12 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         negative: NegativeThreshold,
     ) -> Self {
         let channels = region.channels.start as usize..region.channels.end as usize;
-        let firing = stage.kind.neurons().map(|neurons| Firing {
-            rule: neurons.rule,
-            negative,
-            threshold: &neurons.threshold[channels.clone()],
-            limit,
-        });
-        let row = |_| match firing {
-            Some(firing) => firing.threshold.iter().map(|&of| neuron::start(firing.rule, V::of(of))).collect(),
-            None => vec![V::default(); channels.len()],
+        let neurons = stage.kind.neurons();
+        let of_channels = neurons.map_or(&[][..], |neurons| &neurons.threshold[channels]);
+        let thresholds: Vec<S> = region.positions.clone().flat_map(|_| of_channels).copied().collect();
+        let potentials = match neurons {
+            Some(neurons) => thresholds.iter().map(|&of| neuron::start(neurons.rule, V::of(of))).collect(),
+            None => vec![V::default(); region.neurons()],
         };
         let afferent = |projection: &'g Projection<S>| {
             let grid = projection.sources.first().map_or(stage.grid, |source| graph.stage(source.stage).grid);
@@ -74,8 +75,9 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         Self {
             afferents: synapses.projections.iter().map(afferent).collect(),
             bias: bias(synapses, stage.grid, &region),
-            firing,
-            potentials: region.positions.clone().flat_map(row).collect(),
+            firing: neurons.map(|neurons| Firing { rule: neurons.rule, negative, limit }),
+            thresholds,
+            potentials,
             counts: vec![0; region.neurons()],
             spikes: vec![0; region.neurons()],
             restless: true,
@@ -102,9 +104,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     /// Adds the biases, in a driven step, and fires.
     pub fn fire(&mut self, driven: bool, widths: Option<&mut Widths>, emit: Emit<S>) {
         if driven {
-            for row in self.potentials.chunks_exact_mut(self.bias.len().max(1)) {
-                add_row(row, V::ONE, &self.bias);
-            }
+            add_row(&mut self.potentials, V::ONE, &self.bias);
             self.restless = true;
         }
         if let Some(widths) = widths {
@@ -113,51 +113,49 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         let Some(firing) = self.firing.filter(|_| self.restless) else { return };
         match firing.rule {
             NeuronRule::Signed => self.fire_signed(firing),
-            NeuronRule::Plain => self.fire_plain(firing),
+            NeuronRule::Plain => self.fire_plain(),
         }
         self.emit_spikes(emit);
     }
 
-    fn fire_signed(&mut self, firing: Firing<S>) {
-        let width = firing.threshold.len().max(1);
-        let rows = self.potentials.chunks_exact_mut(width).zip(self.counts.chunks_exact_mut(width));
-        for ((potentials, counts), spikes) in rows.zip(self.spikes.chunks_exact_mut(width)) {
-            let neurons = potentials.iter_mut().zip(counts).zip(spikes);
-            for (((potential, count), spike), &threshold) in neurons.zip(firing.threshold) {
-                *spike = neuron::signed(*potential, V::of(threshold), *count, firing.limit, firing.negative);
-                *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
-                *count += i32::from(*spike);
-            }
+    fn fire_signed(&mut self, Firing { negative, limit, .. }: Firing) {
+        let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
+        for (((potential, count), spike), &threshold) in neurons.zip(&self.thresholds) {
+            *spike = neuron::signed(*potential, V::of(threshold), *count, limit, negative);
+            *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
+            *count += i32::from(*spike);
         }
     }
 
-    fn fire_plain(&mut self, firing: Firing<S>) {
-        let thresholds = firing.threshold.iter().cycle();
+    fn fire_plain(&mut self) {
         let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
-        for (((potential, count), spike), &threshold) in neurons.zip(thresholds) {
+        for (((potential, count), spike), &threshold) in neurons.zip(&self.thresholds) {
             *spike = neuron::plain(*potential, V::of(threshold));
             *count += i32::from(*spike);
-            if *spike != 0 {
-                *potential = V::default();
-            }
+            *potential = if *spike == 0 { *potential } else { V::default() };
         }
     }
 
     fn emit_spikes(&mut self, emit: Emit<S>) {
         self.restless = false;
-        let rows = self.spikes.chunks_exact(self.region.channels.len().max(1));
-        for (row, position) in rows.zip(self.region.positions.clone()) {
-            for (&spike, channel) in row.iter().zip(self.region.channels.clone()).filter(|(spike, _)| **spike != 0) {
+        for (nth, spikes) in self.spikes.chunks(TOGETHER).enumerate() {
+            if spikes.iter().fold(0, |any, spike| any | spike) == 0 {
+                continue;
+            }
+            for (at, &spike) in spikes.iter().enumerate().filter(|(_, spike)| **spike != 0) {
+                let (position, channel) = self.region.global(nth * TOGETHER + at);
                 emit(position, channel, S::spike(spike));
                 self.restless = true;
             }
         }
     }
 
-    /// Calls `each` with the index of every neuron whose potential is not zero.
-    pub fn charged(&self, each: &mut dyn FnMut(usize)) {
-        let charged = self.potentials.iter().enumerate().filter(|(_, potential)| **potential != V::default());
-        charged.for_each(|(local, _)| each(local));
+    /// Calls `each` for up to 64 neurons after the other, with the first of them and a bit for each whose potential is not zero.
+    pub fn charged(&self, each: &mut dyn FnMut(usize, u64)) {
+        for (nth, potentials) in self.potentials.chunks(64).enumerate() {
+            let bit = |(at, potential): (usize, &V)| u64::from(*potential != V::default()) << at;
+            each(nth * 64, potentials.iter().enumerate().fold(0, |bits, potential| bits | bit(potential)));
+        }
     }
 
     /// Spike counts; potentials where nothing fires.
@@ -169,14 +167,13 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     }
 }
 
-/// The biases of a region: one for each of its channels, or one for each of its neurons.
+/// The biases of the neurons of a region, given for each channel or for each neuron of the grid; none if all of them are zero.
 fn bias<S: Arithmetic>(synapses: &Synapses<S>, grid: Grid, region: &Region) -> Vec<S> {
-    if synapses.bias.len() == grid.channels as usize {
-        return synapses.bias[region.channels.start as usize..region.channels.end as usize].to_vec();
-    }
-    let whole = grid.whole();
+    let (each, whole) = (synapses.bias.len() == grid.channels as usize, grid.whole());
     let neurons = (0..region.neurons()).map(|local| region.global(local));
-    neurons.map(|(position, channel)| synapses.bias[whole.local(position, channel)]).collect()
+    let at = |(position, channel)| if each { channel as usize } else { whole.local(position, channel) };
+    let bias: Vec<S> = neurons.map(|neuron| synapses.bias[at(neuron)]).collect();
+    if bias.iter().all(|&of| of == S::default()) { vec![] } else { bias }
 }
 
 impl<'g, S: Arithmetic> Afferent<'g, S> {

@@ -152,9 +152,9 @@ impl<'g, S: Arithmetic> SliceState<'g, S> {
         }
     }
 
-    /// Calls `each` with the index of every neuron whose potential is not zero, in the order of [`Region::local`];
-    /// stages without potentials have none.
-    pub fn charged(&self, each: &mut dyn FnMut(usize)) {
+    /// Calls `each` for up to 64 neurons after the other, in the order of [`Region::local`], with the index of the first of them
+    /// and a bit for each of them whose potential is not zero; stages without potentials have none.
+    pub fn charged(&self, each: &mut dyn FnMut(usize, u64)) {
         match &self.unit {
             Unit::Narrow(population) => population.charged(each),
             Unit::Wide(population) => population.charged(each),

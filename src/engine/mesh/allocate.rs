@@ -330,7 +330,7 @@ pub(super) fn in_turn(mask: u32, turn: u8) -> u32 {
 
 /// The same of a longer mask.
 #[inline]
-fn in_turn64(mask: u64, turn: u8) -> u32 {
+pub(super) fn in_turn64(mask: u64, turn: u8) -> u32 {
     let later = mask & u64::MAX.wrapping_shl(u32::from(turn));
     if later == 0 { mask.trailing_zeros() } else { later.trailing_zeros() }
 }

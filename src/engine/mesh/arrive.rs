@@ -3,40 +3,39 @@
 use super::events::Arrival;
 use super::hop::Newcomer;
 use super::state::Flit;
-use super::wiring::{KINDS, TO_UNITS, bits};
+use super::wiring::{TO_UNITS, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
 
 /// Free slots on their way from which on they are handed out though nobody waits for any.
 const MANY_SLOTS: usize = 64;
 
+/// Flits of a kind of link, due together, up to which each is looked at by itself.
+const FEW_FLITS: usize = 4;
+
 impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once.
     #[inline]
     pub(super) fn arrive<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        if self.leaving.first > now {
+        if self.leaving.first.min(self.leaving.firsts[TO_UNITS as usize]) > now {
             return;
         }
         self.leaving.touch();
-        if self.leaving.counts_slots() || self.leaving.returning.len() >= MANY_SLOTS {
+        let returning = self.leaving.returning.len() + self.leaving.ejected.len();
+        if returning > 0 && (self.leaving.counts_slots() || returning >= MANY_SLOTS) {
             self.take_credits(now);
         }
         while let Some(link) = self.leaving.pauses.next_open(now) {
             self.reopen(link);
         }
-        for kind in 0..KINDS {
-            if self.leaving.links[kind].first <= now {
-                let flits = self.leaving.links[kind].take(now);
-                for flits in flits.events() {
-                    if kind == TO_UNITS as usize {
-                        self.eject(flits, now, deliveries)
-                    } else {
-                        self.enqueue(flits, now)
-                    }
-                }
-                self.leaving.links[kind].done(flits);
+        for kind in 0..TO_UNITS as usize {
+            if self.leaving.firsts[kind] <= now {
+                self.enqueue(kind, now);
             }
+        }
+        if self.leaving.firsts[TO_UNITS as usize] <= now {
+            self.eject(now, deliveries);
         }
         if !self.newcomers.is_empty() && self.leaving.pauses.any() {
             self.move_on::<VCS, true>(now);
@@ -47,37 +46,47 @@ impl Mesh<'_> {
 
     /// Slots that are free again by now can be filled.
     pub(super) fn take_credits(&mut self, now: Cycle) {
-        if self.leaving.returning.first <= now {
-            let credits = self.leaving.returning.take(now);
-            credits.events().into_iter().for_each(|credits| self.credit(credits));
-            self.leaving.returning.done(credits);
+        for at in self.leaving.returning.take(now) {
+            self.credit(self.leaving.returning.get(at));
+        }
+        for at in self.leaving.ejected.take(now) {
+            self.credit(self.leaving.ejected.get(at));
         }
     }
 
-    /// Units take flits.
-    fn eject(&mut self, flits: &[Arrival], now: Cycle, deliveries: &mut Vec<Delivery>) {
-        self.leaving.reserve_credits(flits.len());
-        self.leaving.resident -= flits.len() as u64;
-        for &Arrival { queue: downstream, tag, index, of, .. } in flits {
-            self.leaving.returning.push(downstream);
-            if index + 1 == of {
-                let unit = UnitId(self.wiring.behind[downstream as usize / self.vcs]);
-                deliveries.push(Delivery { cycle: now, unit, tag });
+    /// Units take flits, in the cycles in which they come.
+    fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        let kind = TO_UNITS as usize;
+        while let Some((cycle, flits)) = self.leaving.links[kind].take_first(now) {
+            self.leaving.ejected.reserve(flits.len());
+            self.leaving.resident -= flits.len() as u64;
+            for at in flits {
+                let Arrival { queue: channel, tag, index, of, .. } = self.leaving.links[kind].get(at);
+                let downstream = &mut self.downstream[channel as usize];
+                if self.leaving.is_instant() && downstream.credits > 0 {
+                    downstream.credits += 1;
+                } else {
+                    self.leaving.ejected.push(channel);
+                }
+                if index + 1 == of {
+                    let unit = UnitId(self.wiring.behind[channel as usize / self.vcs]);
+                    deliveries.push(Delivery { cycle, unit, tag });
+                }
             }
+            self.leaving.last = self.leaving.last.max(self.leaving.ejected.close(cycle));
         }
+        self.leaving.firsts[kind] = self.leaving.links[kind].first;
     }
 
-    /// Slots of virtual channels are free again.
+    /// A slot of a virtual channel is free again.
     #[inline]
-    fn credit(&mut self, credits: &[u32]) {
-        for &at in credits {
-            let downstream = &mut self.downstream[at as usize];
-            self.leaving.starved -= u32::from(downstream.credits == 0);
-            downstream.credits += 1;
-            // More free slots than the longest packet has flits change nothing.
-            if downstream.credits <= self.longest {
-                self.look_again(at as usize);
-            }
+    fn credit(&mut self, at: u32) {
+        let downstream = &mut self.downstream[at as usize];
+        self.leaving.starved -= u32::from(downstream.credits == 0);
+        downstream.credits += 1;
+        // More free slots than the longest packet has flits change nothing.
+        if downstream.credits <= self.longest {
+            self.look_again(at as usize);
         }
     }
 
@@ -109,30 +118,39 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues.
+    /// Flits of links of one kind come into their queues. Where they are few, packets of one flit that come into empty ones, and
+    /// ask for one output, may move on at once; many are better moved router by router.
     #[inline(never)]
-    fn enqueue(&mut self, flits: &[Arrival], now: Cycle) {
-        for &Arrival { queue: at, tag, way, index, of } in flits {
+    fn enqueue(&mut self, kind: usize, now: Cycle) {
+        let flits = self.leaving.links[kind].take(now);
+        let direct = self.wiring.plain && flits.len() <= FEW_FLITS;
+        for at in flits {
+            let Arrival { queue: at, tag, way, index, of } = self.leaving.links[kind].get(at);
             let (tile, own) = self.wiring.place_of_queue(at as usize);
             let outputs = self.wiring.outputs(way, self.routers[tile].place);
-            let queue = &mut self.queues[at as usize];
-            if queue.len == 0 && of == 1 && outputs.is_power_of_two() && self.wiring.plain {
+            if direct && self.queues[at as usize].len == 0 && of == 1 && outputs.is_power_of_two() {
                 let port = (tile << self.wiring.port_bits) + outputs.trailing_zeros() as usize;
                 self.ports[port].want |= 1 << own;
                 self.newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
-                continue;
-            }
-            let flit = Flit { tag, way, outputs, index, of };
-            queue.len += 1;
-            if queue.len == 1 {
-                queue.front = flit;
-                self.come_first(tile, own, flit);
-                if let Some(ready) = self.ready.get_mut(at as usize) {
-                    *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
-                }
             } else {
-                self.enqueue_behind(at as usize, flit);
+                self.line_up(at as usize, Flit { tag, way, outputs, index, of }, now);
             }
+        }
+        self.leaving.firsts[kind] = self.leaving.links[kind].first;
+    }
+
+    /// A flit takes its place in a queue.
+    fn line_up(&mut self, at: usize, flit: Flit, now: Cycle) {
+        let queue = &mut self.queues[at];
+        queue.len += 1;
+        if queue.len > 1 {
+            return self.enqueue_behind(at, flit);
+        }
+        queue.front = flit;
+        let (tile, own) = self.wiring.place_of_queue(at);
+        self.come_first(tile, own, flit);
+        if let Some(ready) = self.ready.get_mut(at) {
+            *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
         }
     }
 

@@ -3,9 +3,11 @@
 use super::Way;
 use super::pauses::Pauses;
 use super::pool::Pool;
-use super::wiring::{KINDS, Wiring};
+use super::state::Downstream;
+use super::wiring::{KINDS, Wiring, bits};
 use crate::units::Cycle;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Events of one latency: those of one cycle are due together, in the order in which the cycles were.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ impl<T: Copy + Default> Pending<T> {
     }
 
     /// Makes room for so many events more.
-    fn reserve(&mut self, more: usize) {
+    pub fn reserve(&mut self, more: usize) {
         if self.events.len() < self.tail - self.head + more {
             self.grow(self.tail - self.head + more);
         }
@@ -70,40 +72,27 @@ impl<T: Copy + Default> Pending<T> {
         self.tail - self.head
     }
 
-    /// Hands the events that are due to somebody who adds none to these.
+    /// Takes out the events of the first cycle, where they are due: that cycle and their places.
     #[inline]
-    pub fn take(&mut self, now: Cycle) -> Batch<T> {
-        let (head, mut end) = (self.head, self.head);
-        while let Some((_, next)) = self.waiting.pop_front_if(|(due, _)| *due <= now) {
-            end = next;
-        }
+    pub fn take_first(&mut self, now: Cycle) -> Option<(Cycle, Range<usize>)> {
+        let (due, end) = self.waiting.pop_front_if(|(due, _)| *due <= now)?;
         self.first = self.waiting.front().map_or(Cycle::MAX, |&(due, _)| due);
-        self.head = end;
-        Batch { events: std::mem::take(&mut self.events), head, count: end - head }
+        let head = std::mem::replace(&mut self.head, end);
+        Some((due, head..end))
     }
 
-    /// Takes the memory of events back that are done.
+    /// Takes out all events that are due: their places.
     #[inline]
-    pub fn done(&mut self, batch: Batch<T>) {
-        self.events = batch.events;
+    pub fn take(&mut self, now: Cycle) -> Range<usize> {
+        let head = self.head;
+        while self.take_first(now).is_some() {}
+        head..self.head
     }
-}
 
-/// Events that are due.
-#[derive(Debug)]
-pub(super) struct Batch<T> {
-    events: Vec<T>,
-    head: usize,
-    count: usize,
-}
-
-impl<T> Batch<T> {
-    /// The events, those up to the end of the ring and those from its start.
+    /// An event that has been taken out, as long as no others are added.
     #[inline]
-    pub fn events(&self) -> [&[T]; 2] {
-        let first = self.head & self.events.len().wrapping_sub(1);
-        let ahead = self.count.min(self.events.len() - first);
-        [&self.events[first..first + ahead], &self.events[..self.count - ahead]]
+    pub fn get(&self, at: usize) -> T {
+        self.events[at & (self.events.len() - 1)]
     }
 }
 
@@ -124,8 +113,17 @@ pub(super) struct Arrival {
 pub(super) struct Leaving {
     /// Flits on links, for each kind.
     pub links: [Pending<Arrival>; KINDS],
-    /// Slots on their way back to a virtual channel's upstream end.
+    /// When the first flits on the links of each kind are due.
+    pub firsts: [Cycle; KINDS],
+    /// Kinds of link on which flits have left in the cycle that is going on, one bit each.
+    touched: u8,
+    /// Slots on their way back to a virtual channel's upstream end: of flits that have gone on, and of those that units have taken.
     pub returning: Pending<u32>,
+    pub ejected: Pending<u32>,
+    /// Whether a slot that is free again may as well be so at once, where its virtual channel has others: in the next cycle it is.
+    instant: bool,
+    /// Whether units need not be told of packets in the cycle in which these come, but whenever anything else is due.
+    pub patient: bool,
     pub pauses: Pauses,
     /// Flits that wait behind others in queues.
     pub pool: Pool,
@@ -137,8 +135,9 @@ pub(super) struct Leaving {
     fresh: bool,
     /// Virtual channels without a free slot.
     pub starved: u32,
-    /// Whether any packet had more than one flit, so that not only the first free slot of a virtual channel matters.
-    pub long: bool,
+    /// Whether every slot that is free again matters, not only the first one of a virtual channel: to packets of several flits,
+    /// and to somebody who watches.
+    pub precise: bool,
     /// When the first of all that was added before is due and may let somebody go on; at the end of time if there is nothing.
     pub first: Cycle,
     /// When the last of all is due.
@@ -154,22 +153,21 @@ impl Leaving {
             links: wiring.link_cycles.map(Pending::new),
             // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
             returning: Pending::new(wiring.timing.credit_cycles.max(1)),
+            ejected: Pending::new(wiring.timing.credit_cycles.max(1)),
+            instant: wiring.timing.credit_cycles <= 1,
+            patient: false,
+            firsts: [Cycle::MAX; KINDS],
+            touched: 0,
             pauses: Pauses::new(wiring),
             pool: Pool::new(),
             resident: 0,
             room: 0,
             fresh: false,
             starved: 0,
-            long: false,
+            precise: false,
             first: Cycle::MAX,
             last: 0,
         }
-    }
-
-    /// Makes room for so many credits.
-    pub fn reserve_credits(&mut self, more: usize) {
-        self.fresh = true;
-        self.returning.reserve(self.room + more);
     }
 
     /// Makes room for what so many ports can send in a cycle.
@@ -187,11 +185,17 @@ impl Leaving {
     /// Ends a cycle.
     #[inline]
     pub fn close(&mut self, now: Cycle) {
-        if std::mem::take(&mut self.fresh) {
-            let last = self.links.iter_mut().fold(self.returning.close(now), |last, link| last.max(link.close(now)));
-            self.last = self.last.max(last).max(self.pauses.last);
-            self.look();
+        if !std::mem::take(&mut self.fresh) {
+            return;
         }
+        let mut last = self.last.max(self.pauses.last).max(self.returning.close(now));
+        for kind in bits(std::mem::take(&mut self.touched).into()) {
+            let link = &mut self.links[kind as usize];
+            last = last.max(link.close(now));
+            self.firsts[kind as usize] = link.first;
+        }
+        self.last = last;
+        self.look();
     }
 
     /// Something has been taken out in this cycle.
@@ -204,20 +208,43 @@ impl Leaving {
     /// virtual channel has another one: it comes with whatever is due next.
     #[inline]
     fn look(&mut self) {
-        let slots = if self.counts_slots() { self.returning.first } else { Cycle::MAX };
-        let first = self.links.iter().fold(slots, |first, link| first.min(link.first));
-        self.first = first.min(self.pauses.first());
+        let [between @ .., to_units] = &self.firsts;
+        let first = between.iter().fold(self.pauses.first(), |first, &link| first.min(link));
+        self.first = if self.counts_slots() {
+            first.min(*to_units).min(self.returning.first).min(self.ejected.first)
+        } else if self.patient {
+            first
+        } else {
+            first.min(*to_units)
+        };
+    }
+
+    /// Sends a slot that is free again back to its virtual channel's upstream end, of a flit that goes on.
+    #[inline]
+    pub fn give_back(&mut self, downstream: &mut [Downstream], at: u32) {
+        if self.is_instant() && downstream[at as usize].credits > 0 {
+            downstream[at as usize].credits += 1;
+        } else {
+            self.returning.push(at);
+        }
+    }
+
+    /// Whether slots that are free again need not be sent back while there are others.
+    #[inline]
+    pub fn is_instant(&self) -> bool {
+        self.instant && !self.precise
     }
 
     /// Whether anybody may wait for a slot.
     #[inline]
     pub fn counts_slots(&self) -> bool {
-        self.starved > 0 || self.long
+        self.starved > 0 || self.precise
     }
 
     /// Puts a flit on a link.
     #[inline]
     pub fn over_link(&mut self, kind: u8, flit: Arrival) {
+        self.touched |= 1 << kind;
         self.links[kind as usize].push(flit);
     }
 }
@@ -228,12 +255,10 @@ mod tests {
 
     #[test]
     fn events_are_due_a_latency_later_in_their_order_however_the_ring_grows() {
-        let mut pending = Pending::new(3);
+        let mut pending: Pending<u64> = Pending::new(3);
         let (mut came, mut wanted) = (vec![], vec![]);
         for now in 0..40 {
-            let batch = pending.take(now);
-            came.extend(batch.events().concat().into_iter().map(|event: u64| (now, event)));
-            pending.done(batch);
+            came.extend(pending.take(now).map(|at| (now, pending.get(at))));
             let count = now % 7 * 5;
             pending.reserve(count as usize);
             for event in 0..count {

@@ -1,5 +1,6 @@
 //! The common case, in one go: flits without rivals.
 
+use super::allocate::in_turn64;
 use super::events::{Arrival, Leaving};
 use super::state::{Downstream, Flit, Port, Queue, every};
 use super::wiring::Wiring;
@@ -19,7 +20,8 @@ pub(super) struct Newcomer {
 
 impl Mesh<'_> {
     /// Moves flits to the outputs of a word that are `wanted`: every packet of one flit that is alone in its port and alone in
-    /// asking for its output, behind which all virtual channels have a free slot. What it asks for it gets. The other outputs.
+    /// asking for its output, behind which all virtual channels have a free slot. What it asks for it gets. With one virtual
+    /// channel, the packet that holds it has no rivals either. The other outputs.
     /// `PAUSING` says whether there are links that do not take a flit in every cycle.
     #[inline(never)]
     pub(super) fn hop<const VCS: usize, const PAUSING: bool>(
@@ -28,7 +30,7 @@ impl Mesh<'_> {
         mut wanted: u64,
         now: Cycle,
     ) -> u64 {
-        let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, .. } = self;
+        let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, .. } = self;
         let (port_bits, queue_bits, all) = (wiring.port_bits, wiring.queue_bits, every(VCS as u32));
         let mut others = 0;
         while wanted != 0 {
@@ -36,24 +38,35 @@ impl Mesh<'_> {
             let bit = wanted & wanted.wrapping_neg();
             wanted ^= bit;
             let tile = nth >> port_bits;
-            let (router, port) = (&mut routers[tile], &ports[nth]);
+            let (router, port) = (&mut routers[tile], &mut ports[nth]);
             let (want, alone) = (port.want, alone::<VCS>(router.occupied) & !router.odd);
-            let rivals = (want & want.wrapping_sub(1)) | (want & !alone) | port.held | u64::from(port.credited ^ all);
-            if rivals != 0 || (PAUSING && !leaving.pauses.is_open(nth, now)) {
+            if PAUSING && VCS == 1 && want & !alone == 0 && !leaving.pauses.is_open(nth, now) {
+                port.wait(&mut downstream[nth], leaving, nth);
+                continue;
+            }
+            let (first, held) = if VCS == 1 && port.held != 0 { (port.held & want, 0) } else { (want, port.held) };
+            let rivals = (first & first.wrapping_sub(1)) | (first & !alone) | held | u64::from(port.credited ^ all);
+            if first == 0 || rivals != 0 || (PAUSING && !leaving.pauses.is_open(nth, now)) {
                 others |= bit;
                 continue;
             }
-            let at = (tile << queue_bits) + want.trailing_zeros() as usize;
+            let at = (tile << queue_bits) + first.trailing_zeros() as usize;
             let queue = &mut queues[at];
             let Flit { tag, way, .. } = queue.front;
             queue.len -= 1;
             if queue.len == 0 {
-                router.occupied ^= want;
+                router.occupied ^= first;
             } else {
                 followed.push(at as u32);
             }
-            let newcomer = Newcomer { queue: at as u32, port: nth as u32, tag, way };
-            Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
+            if VCS == 1 {
+                (port.held, port.owned) = (0, 0);
+                if want != first {
+                    ports_awake.wake(nth);
+                }
+            }
+            let flit = Newcomer { queue: at as u32, port: nth as u32, tag, way };
+            Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
         }
         others
     }
@@ -68,10 +81,11 @@ impl Mesh<'_> {
         for newcomer in newcomers.drain(..) {
             let nth = newcomer.port as usize;
             let (tile, at) = wiring.place_of_queue(newcomer.queue as usize);
-            let (router, port) = (&mut routers[tile], &ports[nth]);
+            let (router, port) = (&mut routers[tile], &mut ports[nth]);
             let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
-            let rivals = (port.want ^ (1 << at)) | beside | port.held | u64::from(port.credited ^ all);
-            if rivals == 0 && (!PAUSING || leaving.pauses.is_open(nth, now)) {
+            let (alone, open) = (port.want == 1 << at, !PAUSING || leaving.pauses.is_open(nth, now));
+            let rivals = beside | port.held | u64::from(port.credited ^ all);
+            if alone && open && rivals == 0 {
                 Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
                 continue;
             }
@@ -80,8 +94,28 @@ impl Mesh<'_> {
             let outputs = 1 << (nth & ((1 << wiring.port_bits) - 1));
             (queue.front, queue.len) = (Flit { tag, way, outputs, index: 0, of: 1 }, 1);
             router.occupied |= 1 << at;
-            ports_awake.wake(nth);
+            if VCS == 1 && !open && (alone || port.held != 0) {
+                port.wait(&mut downstream[nth], leaving, nth);
+            } else {
+                ports_awake.wake(nth);
+            }
         }
+    }
+}
+
+impl Port {
+    /// Packets of one flit ask for a link that cannot take any now, over one virtual channel: one of them takes it.
+    #[inline]
+    fn wait(&mut self, downstream: &mut Downstream, leaving: &mut Leaving, link: usize) {
+        if self.want == 0 {
+            return;
+        }
+        if self.held == 0 {
+            let at = in_turn64(self.want, downstream.turn) as u8;
+            (self.owned, self.held) = (1, 1 << at);
+            (downstream.owner, downstream.turn) = (at, at + 1);
+        }
+        leaving.pauses.wait(link);
     }
 }
 
@@ -107,19 +141,19 @@ impl Clear<'_> {
         // The channel that comes first in turn: the second one after a packet has taken the first one.
         let vc = usize::from(VCS == 2 && usize::from(queue.turn) == output * VCS + 1);
         queue.turn = (output * VCS + vc) as u16 + 1;
-        let downstream = &mut downstream[nth * VCS + vc];
-        downstream.turn = at as u8 + 1;
-        downstream.credits -= 1;
-        let starved = downstream.credits == 0;
+        let channel = &mut downstream[nth * VCS + vc];
+        channel.turn = at as u8 + 1;
+        channel.credits -= 1;
+        let starved = channel.credits == 0;
         leaving.starved += u32::from(starved);
         port.credited ^= u16::from(starved) << vc;
-        port.want = 0;
+        port.want &= !(1 << at);
         port.turn = (at / VCS) as u8 + 1;
         let (behind, kind) = (port.behind, port.kind);
         let input = &mut ports[(tile << wiring.port_bits) + at / VCS];
         input.output_turn = output as u8 + 1;
         input.vc_turn = ((at + 1) % VCS) as u8;
-        leaving.returning.push(input.feed + (at % VCS) as u32);
+        leaving.give_back(downstream, input.feed + (at % VCS) as u32);
         flits[nth] += 1;
         if PAUSING {
             leaving.pauses.take(kind, nth, now);

@@ -155,6 +155,12 @@ impl<'w> Mesh<'w> {
         }
     }
 
+    /// Whether somebody watches every cycle in which anything is due; if not, whether units need not be told of packets at once:
+    /// these are then added to the deliveries of a later cycle, with their own.
+    pub(super) fn watch(&mut self, watched: bool, patient: bool) {
+        (self.leaving.precise, self.leaving.patient) = (watched, patient && !watched);
+    }
+
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
@@ -173,7 +179,9 @@ impl<'w> Mesh<'w> {
         if deliveries.len() > first + 1 {
             deliveries[first..].sort_unstable();
         }
-        self.visit_all::<VCS>(now);
+        if self.ports_awake.any() {
+            self.visit_all::<VCS>(now);
+        }
     }
 
     /// Lets every router that is awake move what it can.

@@ -5,7 +5,7 @@ use super::events::Arrival;
 use super::state::every;
 use super::wiring::{FROM_UNITS, Wiring};
 use super::{Mesh, Packet};
-use crate::units::UnitId;
+use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
 /// A unit's packet queue, and its link into the router.
@@ -20,6 +20,8 @@ pub(super) struct Source {
     turn: u8,
     /// Virtual channels with a free slot, one bit each.
     pub credited: u16,
+    /// The cycle after the last flit.
+    idle_from: Cycle,
     /// The first queue behind the link.
     behind: u32,
     pub peak: u64,
@@ -29,7 +31,7 @@ impl Source {
     pub fn new(wiring: &Wiring, unit: usize) -> Self {
         let behind = wiring.queue(wiring.source_port(unit)) as u32;
         let credited = every(wiring.noc.virtual_channels);
-        Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, behind, peak: 0 }
+        Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, idle_from: 0, behind, peak: 0 }
     }
 
     pub fn front(&self) -> Option<&Packet> {
@@ -45,11 +47,19 @@ impl Mesh<'_> {
         source.peak = source.peak.max(source.waiting.len() as u64);
         if packet.flits > self.longest {
             self.longest = packet.flits;
-            self.leaving.long = true;
+            self.leaving.precise = true;
             self.take_credits(self.now);
         }
         self.leaving.resident += 1;
-        self.sources_awake.wake(unit.index());
+        if packet.flits > 1 {
+            self.sources_awake.wake(unit.index());
+        } else if self.sources[unit.index()].waiting.len() == 1 {
+            // Nobody is before it: it leaves at once.
+            self.leaving.reserve(1);
+            if self.send(unit.index()) {
+                self.sources_awake.wake(unit.index());
+            }
+        }
     }
 
     /// Packets in a unit's queue, the one that is being sent included.
@@ -64,6 +74,9 @@ impl Mesh<'_> {
         let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
         let source = &mut self.sources[unit];
         let Some(&Packet { tag, way, flits: of }) = source.front() else { return false };
+        if source.idle_from > self.now {
+            return true;
+        }
         let index = source.sent;
         let usable = if index == 0 { self.wiring.roomy(of, downstream) } else { 1 << source.vc };
         let free = source.credited & usable;
@@ -88,6 +101,7 @@ impl Mesh<'_> {
         let queue = source.behind + u32::from(source.vc);
         self.leaving.over_link(FROM_UNITS, Arrival { queue, tag, way, index, of });
         self.leaving.resident += 1;
+        source.idle_from = self.now + 1;
         source.sent = index + 1;
         if source.sent == of {
             source.waiting.pop_front();
