@@ -19,11 +19,52 @@ pub(in crate::functional) struct Signed<'a> {
     pub limit: i32,
 }
 
+/// What is added to the potentials of a position.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) enum Inflow<'a> {
+    /// In each of the first steps, in rows of whole registers.
+    Rows(&'a [i32]),
+    /// Rows of words, whole registers from `first` on, every `pitch` for a step from `delay` on; and a bias in each of the
+    /// first `driven` steps.
+    Scattered { rows: &'a [i16], first: usize, pitch: usize, delay: usize, bias: &'a [i32], driven: usize },
+}
+
+impl<'a> Inflow<'a> {
+    /// Sums of `count` neurons from `first` on in a step, in rows of `stride`.
+    #[inline(always)]
+    fn sums(self, step: usize, stride: usize, (first, count): (usize, usize)) -> Option<&'a [i32]> {
+        match self {
+            Self::Rows(sums) => sums.get(step * stride + first..step * stride + first + count),
+            Self::Scattered { .. } => None,
+        }
+    }
+
+    /// Words of `count` neurons from `at` on in a step.
+    #[inline(always)]
+    fn words(self, step: usize, (at, count): (usize, usize)) -> Option<&'a [i16]> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Scattered { rows, first, pitch, delay, .. } => {
+                let at = first + at + step.checked_sub(delay)? * pitch;
+                rows.get(at..at + count)
+            }
+        }
+    }
+
+    /// Biases of `count` neurons from `first` on, and in how many steps they flow.
+    #[inline(always)]
+    fn bias(self, first: usize, count: usize) -> (&'a [i32], usize) {
+        match self {
+            Self::Rows(_) => (&[], 0),
+            Self::Scattered { bias, driven, .. } => (&bias[first..bias.len().min(first + count)], driven),
+        }
+    }
+}
+
 /// What neurons go through.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::functional) struct Course<'a> {
-    /// What is added to the potentials in each of the first steps, in rows of whole registers.
-    pub sums: &'a [i32],
+    pub inflow: Inflow<'a>,
     /// Steps that they go through, and up to how many they go on while any fires.
     pub steps: (usize, usize),
 }
@@ -61,7 +102,7 @@ impl Signed<'_> {
     pub fn run(self, level: Level, course: Course, counts: &mut [i32], bits: &mut Vec<u64>) -> bool {
         let (neurons, first) = (self.thresholds.len(), bits.len());
         let row = 2 * neurons.div_ceil(WORD).max(1);
-        assert!(counts.len() >= neurons && course.sums.len().is_multiple_of(neurons.next_multiple_of(LANES).max(1)));
+        assert!(counts.len() >= neurons);
         bits.resize(first + course.steps.0 * row, 0);
         let mut rests = true;
         #[cfg(target_arch = "x86_64")]
@@ -103,10 +144,21 @@ impl Signed<'_> {
         potentials[..there].copy_from_slice(&thresholds[..there]);
         potentials.iter_mut().for_each(|potential| *potential >>= 1);
         let lowest = thresholds.map(|threshold| self.lowest(threshold));
+        let (bias, driven) = course.inflow.bias(first, there);
         let mut rests = true;
         for step in 0..course.steps.1 {
-            if let Some(sums) = course.sums.get(step * stride + first..step * stride + first + LANES) {
+            if let Some(sums) = course.inflow.sums(step, stride, (first, LANES)) {
                 potentials.iter_mut().zip(sums).for_each(|(potential, &sum)| *potential = potential.wrapping_add(sum));
+            }
+            if let Some(words) = course.inflow.words(step, (first, LANES)) {
+                let pairs = potentials.iter_mut().zip(words);
+                pairs.for_each(|(potential, &word)| *potential = potential.wrapping_add(word.into()));
+            }
+            if step < driven {
+                potentials
+                    .iter_mut()
+                    .zip(bias)
+                    .for_each(|(potential, &bias)| *potential = potential.wrapping_add(bias));
             }
             let mut signs = [0i32; LANES];
             for lane in 0..LANES {
@@ -142,18 +194,33 @@ impl Signed<'_> {
             // SAFETY: only the thresholds that are there are loaded
             *threshold = unsafe { _mm512_maskz_loadu_epi32(there[c], self.thresholds[first + c * LANES..].as_ptr()) };
         }
+        let (bias, driven) = course.inflow.bias(first, C * LANES);
+        let mut biases = [zero; C];
+        for (to, bias) in biases.iter_mut().zip(bias.chunks(LANES)) {
+            // SAFETY: only the biases that are there are loaded
+            *to = unsafe { _mm512_maskz_loadu_epi32(u16::MAX >> (LANES - bias.len()), bias.as_ptr()) };
+        }
         let (mut potentials, mut count) = (thresholds, [zero; C]);
         potentials.iter_mut().for_each(|potential| *potential = _mm512_srai_epi32::<1>(*potential));
         let mut rests = true;
         for step in 0..course.steps.1 {
             let (mut plus, mut minus) = (0, 0);
-            let sums = course.sums.get(step * stride + first..step * stride + first + C * LANES);
+            let sums = course.inflow.sums(step, stride, (first, C * LANES));
+            let words = course.inflow.words(step, (first, C * LANES));
             for c in 0..C {
                 let (threshold, mut potential) = (thresholds[c], potentials[c]);
                 if let Some(sums) = sums {
                     // SAFETY: there are `C` registers of sums
                     let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().add(c * LANES).cast()) };
                     potential = _mm512_add_epi32(potential, sums);
+                }
+                if let Some(words) = words {
+                    // SAFETY: there are `C` registers of words
+                    let words = unsafe { _mm256_loadu_si256(words.as_ptr().add(c * LANES).cast()) };
+                    potential = _mm512_add_epi32(potential, _mm512_cvtepi16_epi32(words));
+                }
+                if step < driven {
+                    potential = _mm512_add_epi32(potential, biases[c]);
                 }
                 let lowest = if self.symmetric { _mm512_sub_epi32(one, threshold) } else { zero };
                 let up = _mm512_mask_cmpge_epi32_mask(there[c], potential, threshold);
@@ -193,15 +260,22 @@ mod tests {
             let mixed = |n: i32| (n.wrapping_mul(0x9e37 + seed) >> 7) % 200;
             let thresholds: Vec<i32> = (0..neurons).map(|n| 20 + mixed(n * 7 + 3).abs()).collect();
             let sums: Vec<i32> = (0..5 * stride as i32).map(|n| mixed(n * 13 + seed)).collect();
-            for (symmetric, steps) in
-                [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3)), (false, (5, 5))]
-            {
+            let words: Vec<i16> = sums.iter().map(|&sum| sum as i16).collect();
+            let bias: Vec<i32> = (0..neurons).map(|n| mixed(n * 5 + 1) / 8).collect();
+            let biased = |(at, &sum): (usize, &i32)| {
+                let (step, lane) = (at / stride, at % stride);
+                sum + if step < 3 { bias.get(lane).copied().unwrap_or(0) } else { 0 }
+            };
+            let sums: Vec<i32> = sums.iter().enumerate().map(biased).collect();
+            let scattered =
+                Inflow::Scattered { rows: &words, first: 0, pitch: stride, delay: 0, bias: &bias, driven: 3 };
+            for (symmetric, steps) in [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3))] {
                 let signed = Signed { thresholds: &thresholds, symmetric, limit: 4 };
-                let course = Course { sums: &sums, steps };
                 let mut wanted: Option<(bool, Vec<i32>, Vec<u64>)> = None;
-                for level in Level::all() {
+                for (level, inflow) in Level::all().flat_map(|level| [(level, Inflow::Rows(&sums)), (level, scattered)])
+                {
                     let (mut counts, mut bits) = (vec![7; neurons as usize], vec![3]);
-                    let rests = signed.run(level, course, &mut counts, &mut bits);
+                    let rests = signed.run(level, Course { inflow, steps }, &mut counts, &mut bits);
                     // rows in which nothing fires may or may not be there at the end
                     bits.truncate(bits.iter().rposition(|&word| word != 0).unwrap_or(0) + 1);
                     let found = (rests, counts, bits);

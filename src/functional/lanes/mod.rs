@@ -12,7 +12,7 @@ mod windows;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use fire::{Course, Signed};
+pub(super) use fire::{Course, Inflow, Signed};
 pub(super) use heads::{CountProducts, HeadProduct};
 pub(super) use look_up::Table;
 pub(super) use product::{Packed, Row, Width, push_words};

@@ -6,7 +6,7 @@ use super::synapses::{Afferent, Seen, Short};
 use super::train::Train;
 use super::{Options, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Bundle, Fired, LANES, List, Row, Rows, push_words};
+use crate::functional::lanes::{Bundle, Fired, Inflow, LANES, List, Row, Rows, push_words};
 use bytemuck::Pod;
 use std::ops::Range;
 
@@ -46,8 +46,9 @@ const MOST_SCATTERED: usize = 16 << 20;
 #[derive(Debug, Default)]
 struct Scratch {
     bundle: Bundle,
-    /// Numbers that arrive in one step.
+    /// Numbers that arrive in one step, and counts of spikes.
     numbers: Vec<i32>,
+    counts: Vec<i8>,
     /// Rows of a product.
     inputs: Vec<u32>,
     rows: Vec<Row>,
@@ -83,26 +84,37 @@ impl Population<'_> {
         (SUMS / width.saturating_mul(steps)).max(1)
     }
 
-    /// Sums up biases and all that arrives at positions; gives the synaptic operations.
-    #[inline(always)]
-    pub fn arrive<V: Sum<i32> + Pod>(&self, positions: Range<usize>, arrivals: &mut Arrivals<V>) -> u64 {
+    /// Steps in which biases flow.
+    fn driven(&self) -> u32 {
         let Options { time_steps, semantics, settle, .. } = *self.options;
-        let driven = match settle {
+        match settle {
             Settle::Steps(settle) if semantics.settle_bias => time_steps + settle,
             Settle::Steps(_) | Settle::ToSilence => time_steps,
-        };
+        }
+    }
+
+    /// Sums up biases and all that arrives at positions; gives the synaptic operations. Where all of it has been scattered
+    /// and positions are `quick`, nothing is left to do.
+    #[inline(always)]
+    pub fn arrive<V: Sum<i32> + Pod>(&self, positions: Range<usize>, quick: bool, arrivals: &mut Arrivals<V>) -> u64 {
+        let driven = self.driven();
         arrivals.lasts.clear();
         arrivals.lasts.extend(positions.clone().map(|position| self.last_of(position)));
+        arrivals.positions = positions.clone();
+        if quick && self.scattered(arrivals, positions.start).is_some() {
+            return 0;
+        }
         arrivals.steps = arrivals.lasts.iter().copied().max().unwrap_or(0).max(driven) as usize;
         arrivals.width = self.afferents.channels.next_multiple_of(LANES);
-        arrivals.positions = positions.clone();
         arrivals.sums.clear();
-        arrivals.sums.resize(positions.len() * arrivals.steps * arrivals.width, V::default());
-        for (position, rows) in positions.zip(arrivals.sums.chunks_exact_mut(arrivals.steps * arrivals.width)) {
-            let bias = self.afferents.bias(position);
-            for row in rows.chunks_exact_mut(arrivals.width).take(driven as usize) {
-                row.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = V::of(bias));
+        for position in positions {
+            let (bias, size) = (self.afferents.bias(position), arrivals.steps * arrivals.width);
+            let first = arrivals.sums.len();
+            for step in 1..=driven as usize {
+                arrivals.sums.extend(bias.iter().map(|&bias| V::of(bias)));
+                arrivals.sums.resize(first + step * arrivals.width, V::default());
             }
+            arrivals.sums.resize(first + size, V::default());
         }
         let mut operations = 0;
         let all_scattered = std::mem::take(&mut arrivals.scattered);
@@ -123,6 +135,21 @@ impl Population<'_> {
         }
         arrivals.scattered = all_scattered;
         operations
+    }
+
+    /// What arrives at a position, where all of it was scattered from one source without a gain.
+    #[inline(always)]
+    pub fn scattered<'a, V>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Option<Inflow<'a>> {
+        let [of] = &arrivals.scattered[..] else { return None };
+        let [Scattered { sums, size, columns, gain: 1 }] = &of[..] else { return None };
+        Some(Inflow::Scattered {
+            rows: sums,
+            first: position * columns,
+            pitch: *size,
+            delay: self.options.schedule.delay() as usize,
+            bias: self.afferents.bias(position),
+            driven: self.driven() as usize,
+        })
     }
 
     /// Scatters what can be to all positions, ahead of the blocks; gives the synaptic operations.
@@ -320,6 +347,12 @@ impl Population<'_> {
     }
 }
 
+/// The tap under which all is seen, where so many positions are seen under one that counting bytes pays, and bytes hold it.
+fn alike(seen: &[Seen]) -> Option<u32> {
+    let first = seen.first().filter(|_| (4..=i8::MAX as usize).contains(&seen.len()))?;
+    seen.iter().all(|seen| seen.count == 1 && seen.tap == first.tap).then_some(first.tap)
+}
+
 impl Scratch {
     fn clear(&mut self) {
         self.bundle.clear();
@@ -341,6 +374,14 @@ impl Scratch {
         self.numbers.resize(short.all_inputs, 0);
         let mut senders = 0;
         for (train, gain) in sources {
+            if let (Some(spikes), Some(tap)) = (train.singles(), alike(seen)) {
+                self.counts.clear();
+                self.counts.resize(short.inputs, 0);
+                senders += spikes.count_run(seen.iter().map(|seen| seen.position), step, &mut self.counts);
+                let pairs = self.numbers[tap as usize * short.inputs..].iter_mut().zip(&self.counts);
+                pairs.for_each(|(sum, &count)| *sum = sum.wrapping_add(gain.wrapping_mul(count.into())));
+                continue;
+            }
             for seen in seen {
                 let row = &mut self.numbers[seen.tap as usize * short.inputs..][..seen.count as usize * short.inputs];
                 senders += train.add_run((seen.position, seen.count), step, gain, row);

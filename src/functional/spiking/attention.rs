@@ -43,7 +43,11 @@ impl Graded<'_> {
         ran.operations = operations;
         for step in 1u32.. {
             let changed = computing.receive(step, step.saturating_sub(schedule.delay()));
-            let fired = changed && levels.push(step, |values| computing.compute(step, values));
+            let mut fired = false;
+            if changed {
+                computing.compute(step, levels.begin(step));
+                fired = levels.end(step);
+            }
             if record {
                 ran.widths.count(step, if changed || accumulated { levels.last() } else { &zeros });
             }

@@ -44,10 +44,6 @@ pub(super) fn run(
     };
     let delay = options.schedule.delay();
     let mut ran = Ran::new(grid, last_input);
-    for (position, over) in (0..).zip(&windows.over) {
-        let sends = (1..=steps.saturating_sub(delay)).map(|step| source.senders(position, step));
-        ran.operations += over * sends.sum::<usize>() as u64;
-    }
     ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
     let spikes = match source.singles() {
         // counts of single spikes are no larger than the steps, and change by one
@@ -55,6 +51,10 @@ pub(super) fn run(
             of_singles(windows, (singles, source.grid), (grid, options.record), (steps, delay, level), &mut ran)
         }
         Some(_) | None => {
+            for (position, over) in (0..).zip(&windows.over) {
+                let sends = (1..=steps.saturating_sub(delay)).map(|step| source.senders(position, step));
+                ran.operations += over * sends.sum::<usize>() as u64;
+            }
             let maxima = maxima(windows, (source, steps, delay), grid.channels as usize);
             let mut spikes = Firing::new(level, grid, steps);
             changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
@@ -79,8 +79,10 @@ fn of_singles(
     let mut maxima = vec![0i8; grid.neurons()];
     let mut spikes = Firing::of_steps(level, grid, steps);
     for step in 1..=steps {
-        for (position, row) in (0..).zip(counts.chunks_exact_mut(channels)) {
-            singles.at(position, step.saturating_sub(delay)).count_into(level, row);
+        for ((position, row), over) in (0..).zip(counts.chunks_exact_mut(channels)).zip(&windows.over) {
+            let signs = singles.at(position, step.saturating_sub(delay));
+            ran.operations += over * signs.count() as u64;
+            signs.count_into(level, row);
         }
         for ((position, covered), largest) in windows.covered.iter().enumerate().zip(maxima.chunks_exact_mut(channels))
         {

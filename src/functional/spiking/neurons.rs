@@ -8,7 +8,7 @@ use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Course, LANES, Level, Signed};
+use crate::functional::lanes::{Course, Inflow, LANES, Level, Signed};
 use crate::functional::neuron::{self, NegativeThreshold};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
@@ -56,12 +56,15 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(population: &Population) -> Res
     };
     let mut arrivals = Arrivals::default();
     ran.operations += population.scatter(&mut arrivals);
+    let quick = population.is_quick::<V>();
     for first in (0..grid.positions()).step_by(population.block()) {
         let block = first..grid.positions().min(first + population.block());
-        ran.operations += population.arrive(block.clone(), &mut arrivals);
+        ran.operations += population.arrive(block.clone(), quick, &mut arrivals);
         for position in block {
             spikes.position();
-            if !population.quick(position, &arrivals, &mut place, &mut spikes)? {
+            if quick {
+                population.quickly(position, &arrivals, &mut place, &mut spikes)?;
+            } else {
                 place.rest(population);
                 population.position(position, &arrivals, &mut place, &mut spikes, &mut ran)?;
             }
@@ -144,34 +147,38 @@ impl Population<'_> {
         Ok(())
     }
 
-    /// One position through all its steps at once, where nobody looks at potentials on the way; says whether it could be.
+    /// Whether positions go through all their steps at once: where nobody looks at potentials on the way.
+    fn is_quick<V: Pod>(&self) -> bool {
+        let signed = self.neurons.is_some_and(|neurons| neurons.rule == NeuronRule::Signed);
+        signed && !self.options.record && size_of::<V>() == size_of::<i32>()
+    }
+
+    /// One position of signed neurons through all its steps at once.
     #[inline(always)]
-    fn quick<V: Sum<i32> + Pod>(
+    fn quickly<V: Sum<i32> + Pod>(
         &self,
         position: usize,
         arrivals: &Arrivals<V>,
         place: &mut Place<V>,
         spikes: &mut Firing,
-    ) -> Result<bool, FunctionalError> {
-        let &Options { time_steps, semantics, settle, record, .. } = self.options;
-        let Some(neurons) = self.neurons.filter(|neurons| neurons.rule == NeuronRule::Signed) else { return Ok(false) };
-        if record || size_of::<V>() != size_of::<i32>() {
-            return Ok(false);
-        }
+    ) -> Result<(), FunctionalError> {
+        let &Options { time_steps, semantics, settle, .. } = self.options;
         let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
-        let signed = Signed { thresholds: &neurons.threshold, symmetric, limit: time_steps as i32 };
-        let steps = match settle {
+        let thresholds = self.neurons.map_or(&[][..], |neurons| &neurons.threshold);
+        let signed = Signed { thresholds, symmetric, limit: time_steps as i32 };
+        let (least, most) = match settle {
             Settle::Steps(settle) => (time_steps + settle, time_steps + settle),
             Settle::ToSilence => {
                 (time_steps.max(arrivals.last(position)), time_steps.max(self.last_input) + time_steps)
             }
         };
-        let course =
-            Course { sums: bytemuck::cast_slice(arrivals.sums(position)), steps: (steps.0 as usize, steps.1 as usize) };
+        let rows = || Inflow::Rows(bytemuck::cast_slice(arrivals.sums(position)));
+        let inflow = self.scattered(arrivals, position).unwrap_or_else(rows);
+        let course = Course { inflow, steps: (least as usize, most as usize) };
         if signed.run(self.level, course, &mut place.counts, spikes.rows()) {
-            Ok(true)
+            Ok(())
         } else {
-            Err(FunctionalError::Restless { stage: self.name.to_string(), steps: steps.1 + 1 })
+            Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 })
         }
     }
 }

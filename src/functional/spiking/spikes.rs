@@ -133,6 +133,18 @@ impl Spikes {
         Signs { plus, minus }
     }
 
+    /// Adds what positions fire in a step to counts, which wrap; gives how many channels fire.
+    #[inline(always)]
+    pub fn count_run(&self, positions: impl Iterator<Item = u32>, step: u32, counts: &mut [i8]) -> usize {
+        let mut all = 0;
+        for position in positions {
+            let signs = self.at(position, step);
+            signs.count_into(self.level(), counts);
+            all += signs.count();
+        }
+        all
+    }
+
     /// Codes of who fires, step by step and position by position: `position · 2 · channels + channel`, and `channels` more
     /// where the spike is negative.
     pub fn codes(&self) -> &[u32] {

@@ -67,9 +67,9 @@ impl Levels {
         &self.values[row * self.neurons..][..self.neurons]
     }
 
-    /// Lets `compute` give the values of a step, which are zero, and counts what is sent; says whether anything is.
+    /// The values of a step, which are zero, to be computed; all steps before it are as they were.
     #[inline(always)]
-    pub fn push(&mut self, step: u32, compute: impl FnOnce(&mut [i32])) -> bool {
+    pub fn begin(&mut self, step: u32) -> &mut [i32] {
         let (first, neurons) = (step as usize * self.neurons, self.neurons);
         while self.values.len() < first {
             let last = self.values.len() - neurons;
@@ -80,9 +80,15 @@ impl Levels {
             }
         }
         self.values.resize(first + neurons, 0);
-        let (before, now) = self.values.split_at_mut(first);
-        compute(now);
-        let before = if self.accumulated { &before[first - neurons..] } else { &before[..neurons] };
+        &mut self.values[first..]
+    }
+
+    /// Counts what is sent in a step whose values have been computed; says whether anything is.
+    #[inline(always)]
+    pub fn end(&mut self, step: u32) -> bool {
+        let first = step as usize * self.neurons;
+        let (before, now) = self.values.split_at(first);
+        let before = if self.accumulated { &before[first - self.neurons..] } else { &before[..self.neurons] };
         let (mut all, mut negative) = (0u32, 0u32);
         for (now, before) in now.iter().zip(before) {
             all += u32::from(now != before);
