@@ -18,7 +18,7 @@ pub(super) use look_up::Table;
 pub(super) use product::{Packed, Row, Width, push_words};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
-pub(super) use signs::{Signs, WORD, mark};
+pub(super) use signs::{Signs, WORD, list, mark};
 pub(super) use windows::track_largest;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.

@@ -58,6 +58,7 @@ impl Rows {
         };
         assert!(bundle.lists.iter().all(within));
         assert!(bundle.targets.iter().all(|&(to, _)| to.saturating_add(2 * self.words) <= sums.len()));
+        let short = bundle.lists.iter().all(|list| i16::try_from(list.gain).is_ok());
         for (first, span) in spans(self.words) {
             let mut begin = 0;
             for &(to, end) in &bundle.targets {
@@ -66,10 +67,10 @@ impl Rows {
                 match level.0 {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has the instructions, and all rows that are asked for lie within the table
-                    Set::Avx512 => unsafe { self.avx512((first, span), codes, lists, sums) },
+                    Set::Avx512 if short => unsafe { self.avx512((first, span), codes, lists, sums) },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has the instructions
-                    Set::Avx2 => unsafe { avx2(self, (first, span), codes, lists, sums) },
+                    Set::Avx512 | Set::Avx2 => unsafe { avx2(self, (first, span), codes, lists, sums) },
                     #[cfg(not(target_arch = "x86_64"))]
                     Set::Avx512 | Set::Avx2 => {}
                     Set::Plain => self.add_lists((first, span), codes, lists, sums),
@@ -84,9 +85,8 @@ impl Rows {
         // SAFETY: as for the caller
         unsafe {
             match span {
-                64 => avx512_span::<2, 4>((&self.rows[first..], self.words, span), codes, lists, sums),
-                32 => avx512_span::<1, 2>((&self.rows[first..], self.words, span), codes, lists, sums),
-                _ => avx512_span::<1, 1>((&self.rows[first..], self.words, span), codes, lists, sums),
+                64 => avx512_span::<2>((&self.rows[first..], self.words, span), codes, lists, sums),
+                _ => avx512_span::<1>((&self.rows[first..], self.words, span), codes, lists, sums),
             }
         }
     }
@@ -140,28 +140,25 @@ fn avx2(of: &Rows, span: (usize, usize), codes: &[&[u32]], lists: &[List], sums:
     of.add_lists(span, codes, lists, sums);
 }
 
-/// One span of `Z` registers of words, whose sums stay in registers: `H` for the lower bytes, as many for the upper ones.
+/// One span of `Z` registers of words, whose sums stay in registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn avx512_span<const Z: usize, const H: usize>(
+unsafe fn avx512_span<const Z: usize>(
     (table, words, span): (&[u16], usize, usize),
     codes: &[&[u32]],
     lists: &[List],
     sums: &mut [i32],
 ) {
-    let (there, half) = (u32::MAX >> (32 - span.min(32)), u16::MAX >> (LANES - span.min(LANES)));
-    let (low, high) = sums.split_at_mut(span);
-    // SAFETY: each half holds `span` sums, `H` registers or a part of one
-    let load = |from: &[i32]| -> [__m512i; H] {
-        std::array::from_fn(|h| unsafe { _mm512_maskz_loadu_epi32(half, from.as_ptr().add(h * LANES)) })
-    };
-    let (mut lower, mut higher) = (load(low), load(high));
+    let there = u32::MAX >> (32 - span.min(32));
+    let zero = _mm512_setzero_si512();
+    let mut all = [[[zero; 2]; Z]; 2];
+    // two bursts at a time take their gains together
+    let (mut held, mut held_gain, mut holds) = ([[zero; Z]; 2], 0, false);
     for list in lists {
-        let gain = _mm512_set1_epi32(list.gain);
-        for rows in codes[list.from][list.start..list.end].chunks(BURST) {
-            let (mut both, mut upper) = ([_mm512_setzero_si512(); Z], [_mm512_setzero_si512(); Z]);
-            for code in rows {
-                // SAFETY: the row lies within the table, and `span` words of it are loaded
+        for codes in codes[list.from][list.start..list.end].chunks(BURST) {
+            let (mut both, mut upper) = ([zero; Z], [zero; Z]);
+            for code in codes {
+                // SAFETY: the row lies within the table, and the words of it that are there are loaded
                 let from = unsafe { table.as_ptr().add(code.wrapping_add(list.first) as usize * words) };
                 for (z, (both, upper)) in both.iter_mut().zip(&mut upper).enumerate() {
                     let row = unsafe { _mm512_maskz_loadu_epi16(there, from.add(z * 32).cast()) };
@@ -169,35 +166,62 @@ unsafe fn avx512_span<const Z: usize, const H: usize>(
                     *upper = _mm512_add_epi16(*upper, _mm512_srli_epi16::<8>(row));
                 }
             }
-            let excess = _mm512_set1_epi16((128 * rows.len()) as i16);
+            let excess = _mm512_set1_epi16((128 * codes.len()) as i16);
             for (both, upper) in both.iter_mut().zip(&mut upper) {
                 *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
                 *upper = _mm512_sub_epi16(*upper, excess);
             }
-            fold(&mut lower, both, gain);
-            fold(&mut higher, upper, gain);
+            if holds {
+                fold(&mut all, held, [both, upper], (held_gain, list.gain));
+            }
+            (held, held_gain, holds) = ([both, upper], list.gain, !holds);
         }
     }
-    for (sums, to) in [(lower, low), (higher, high)] {
-        for (h, sum) in sums.into_iter().enumerate() {
-            // SAFETY: as for the loads
-            unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr().add(h * LANES), half, sum) };
+    if holds {
+        fold(&mut all, held, [[zero; Z]; 2], (held_gain, 0));
+    }
+    let (low, high) = sums.split_at_mut(span);
+    for (half, to) in [low, high].into_iter().enumerate() {
+        for (z, to) in to.chunks_mut(2 * LANES).enumerate() {
+            let ordered = in_order(all[half][z]);
+            for (sum, to) in ordered.into_iter().zip(to.chunks_mut(LANES)) {
+                let there = u16::MAX >> (LANES - to.len());
+                // SAFETY: only the sums that are there are loaded and stored
+                unsafe {
+                    let sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(there, to.as_ptr()));
+                    _mm512_mask_storeu_epi32(to.as_mut_ptr(), there, sum);
+                }
+            }
         }
     }
 }
 
-/// Adds `gain` times words to sums.
+/// Adds words of two lists, each times its gain of 16 bits, to sums, which stand as interleaving leaves them.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn fold<const Z: usize, const H: usize>(sums: &mut [__m512i; H], words: [__m512i; Z], gain: __m512i) {
-    for (h, sum) in sums.iter_mut().enumerate() {
-        let part = if h % 2 == 0 {
-            _mm512_castsi512_si256(words[h / 2])
-        } else {
-            _mm512_extracti64x4_epi64::<1>(words[h / 2])
-        };
-        *sum = _mm512_add_epi32(*sum, _mm512_mullo_epi32(_mm512_cvtepi16_epi32(part), gain));
+fn fold<const Z: usize>(
+    all: &mut [[[__m512i; 2]; Z]; 2],
+    one: [[__m512i; Z]; 2],
+    other: [[__m512i; Z]; 2],
+    (first, second): (i32, i32),
+) {
+    let gains = _mm512_set1_epi32(first & 0xffff | second << 16);
+    for half in 0..2 {
+        for z in 0..Z {
+            let (one, other, sums) = (one[half][z], other[half][z], &mut all[half][z]);
+            sums[0] = _mm512_add_epi32(sums[0], _mm512_madd_epi16(_mm512_unpacklo_epi16(one, other), gains));
+            sums[1] = _mm512_add_epi32(sums[1], _mm512_madd_epi16(_mm512_unpackhi_epi16(one, other), gains));
+        }
     }
+}
+
+/// What interleaving has left, in the order of columns.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn in_order([low, high]: [__m512i; 2]) -> [__m512i; 2] {
+    let first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    let second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+    [_mm512_permutex2var_epi32(low, first, high), _mm512_permutex2var_epi32(low, second, high)]
 }
 
 /// One span, whose sums stay in registers.
@@ -243,8 +267,14 @@ mod tests {
             let rows = Rows::new(40, columns, |row| (&table[row], -1));
             // many rows of one sign reach the ends of what a word holds
             let chosen: Vec<u32> = (0..count).map(|n| if count > 100 { n % 3 / 2 } else { n * 7 % 40 }).collect();
+            let wide = if count == 5 { 40_000 } else { 0 };
             let (part, codes) = (chosen.len() / 3, chosen.iter().map(|row| row.wrapping_sub(3)).collect::<Vec<_>>());
-            let lists = [(0, 0, part, -3), (0, part, chosen.len(), 70), (1, 0, 0, 9), (0, part, chosen.len(), -73)];
+            let lists = [
+                (0, 0, part, -3),
+                (0, part, chosen.len(), wide + 70),
+                (1, 0, 0, 9),
+                (0, part, chosen.len(), -wide - 73),
+            ];
             let list = |(from, start, end, gain)| List { from, start, end, first: 3, gain };
             let bundle = Bundle { lists: lists.map(list).to_vec(), targets: vec![(0, 2), (2 * rows.words, 2), (0, 4)] };
             let sum = |column| chosen.iter().map(|&row| weight(row as usize, column)).sum::<i32>();

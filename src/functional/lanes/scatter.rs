@@ -56,7 +56,7 @@ impl Scatter {
             }
             most.iter_mut().zip(row).for_each(|(most, weight)| *most += i64::from(weight.abs()));
         }
-        if taps != TAPS || most.iter().any(|&most| most > i16::MAX.into()) {
+        if taps != TAPS || inputs == 0 || most.iter().any(|&most| most > i16::MAX.into()) {
             return None;
         }
         let padded = columns.next_multiple_of(WORDS);
@@ -78,24 +78,19 @@ impl Scatter {
         self.columns
     }
 
-    /// Adds what is fired to rows of sums.
+    /// Adds what is fired to rows of sums; a code that is none of its position's stands for the last one that is.
     ///
     /// # Panics
-    /// If a code does not belong to its position, or a target lies beyond the sums.
+    /// If there are codes of fewer or more positions than targets, or a target lies beyond the sums.
     pub fn add(&self, level: Level, fired: Fired, sums: &mut [i16]) {
-        let rows = 2 * self.inputs as u32;
-        let within = |(position, ends): (u32, &[u32])| {
-            let codes = &fired.codes[ends[0] as usize..ends[1] as usize];
-            codes.iter().fold(true, |all, &code| all & (code.wrapping_sub(position.wrapping_mul(rows)) < rows))
-        };
-        assert!(fired.starts.len() == fired.targets.len() + 1 && (0..).zip(fired.starts.windows(2)).all(within));
+        assert!(fired.starts.len() == fired.targets.len() + 1);
         let last = fired.targets.iter().flatten().fold(0, |last, &target| last.max(target)) as usize;
         assert!(fired.targets.is_empty() || (last + 1) * self.columns <= sums.len());
         for (first, vectors) in panels(self.columns) {
             let panel = &self.table[first * TAPS * 2 * self.inputs..][..vectors * WORDS * TAPS * 2 * self.inputs];
             #[cfg(target_arch = "x86_64")]
             if level.0 == Set::Avx512 {
-                // SAFETY: the processor has the instructions; codes lie within the panel, targets within the sums
+                // SAFETY: the processor has the instructions, and targets lie within the sums
                 unsafe {
                     match vectors {
                         1 => self.avx512::<1>(panel, first, fired, sums),
@@ -117,6 +112,13 @@ impl Scatter {
         }
     }
 
+    /// The row of a code of a position.
+    #[inline(always)]
+    fn row(&self, code: u32, position: usize) -> usize {
+        let rows = 2 * self.inputs as u32;
+        code.wrapping_sub((position as u32).wrapping_mul(rows)).min(rows - 1) as usize
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn avx2<const SIZE: usize>(&self, panel: &[i8], first: usize, fired: Fired, sums: &mut [i16]) {
@@ -129,7 +131,7 @@ impl Scatter {
             let codes = &fired.codes[ends[0] as usize..ends[1] as usize];
             let mut all = [0i16; SIZE];
             for &code in codes {
-                let row = &panel[(code as usize - position * 2 * self.inputs) * SIZE..][..SIZE];
+                let row = &panel[self.row(code, position) * SIZE..][..SIZE];
                 all.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight.into()));
             }
             if codes.is_empty() {
@@ -152,9 +154,8 @@ impl Scatter {
             }
             let mut all = [[_mm512_setzero_si512(); V]; TAPS];
             for &code in codes {
-                // SAFETY: the caller's codes are rows of the panel
-                let row =
-                    unsafe { panel.as_ptr().add((code as usize - position * 2 * self.inputs) * TAPS * V * WORDS) };
+                // SAFETY: it is a row of the panel
+                let row = unsafe { panel.as_ptr().add(self.row(code, position) * TAPS * V * WORDS) };
                 for (tap, sums) in all.iter_mut().enumerate() {
                     for (v, sum) in sums.iter_mut().enumerate() {
                         let weights = unsafe { _mm256_loadu_si256(row.add((tap * V + v) * WORDS).cast()) };

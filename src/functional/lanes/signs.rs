@@ -2,8 +2,8 @@
 
 #![allow(
     unsafe_code,
-    reason = "whole registers are stored into room that was reserved just before, and instructions beyond the baseline \
-              are called after the processor was asked for them"
+    reason = "registers are loaded and stored inside slices, and instructions beyond the baseline are called after the \
+              processor was asked for them"
 )]
 
 use super::{LANES, Level, Set};
@@ -92,17 +92,26 @@ impl Signs<'_> {
         let _ = level;
         self.each(|channel, sign| sums[channel] = sums[channel].wrapping_add(sign * gain));
     }
+}
 
-    /// Appends what fires to a list: `first` + its channel, or, where the sign is negative, `channels` more.
-    #[inline(always)]
-    pub fn list(self, level: Level, first: u32, channels: u32, codes: &mut Vec<u32>) {
-        #[cfg(target_arch = "x86_64")]
-        if level.0 == Set::Avx512 {
-            // SAFETY: the processor has the instructions
-            return unsafe { list_avx512(self, first, channels, codes) };
-        }
-        let _ = level;
-        self.each(|channel, sign| codes.push(first + channel as u32 + if sign < 0 { channels } else { 0 }));
+/// Appends what rows of signs fire to a list, which ends with as many codes as `ends` says after each row: `first` of the row
+/// + the channel, or, where the sign is negative, `channels` more. All of them are `count`.
+#[inline(always)]
+pub(in crate::functional) fn list<'a>(
+    level: Level,
+    rows: impl Iterator<Item = (Signs<'a>, u32)>,
+    (channels, count): (u32, usize),
+    (codes, ends): (&mut Vec<u32>, &mut Vec<u32>),
+) {
+    #[cfg(target_arch = "x86_64")]
+    if level.0 == Set::Avx512 {
+        // SAFETY: the processor has the instructions
+        return unsafe { list_avx512(rows, (channels, count), (codes, ends)) };
+    }
+    let _ = (level, count);
+    for (signs, first) in rows {
+        signs.each(|channel, sign| codes.push(first + channel as u32 + if sign < 0 { channels } else { 0 }));
+        ends.push(codes.len() as u32);
     }
 }
 
@@ -141,28 +150,32 @@ fn add_avx512(signs: Signs, gain: i32, sums: &mut [i32]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,popcnt")]
-fn list_avx512(signs: Signs, first: u32, channels: u32, codes: &mut Vec<u32>) {
-    codes.reserve(signs.plus.len() * WORD + LANES);
-    let (mut length, mut left) = (codes.len(), channels as usize);
-    let channels = _mm512_set1_epi32(channels as i32);
+fn list_avx512<'a>(
+    rows: impl Iterator<Item = (Signs<'a>, u32)>,
+    (channels, count): (u32, usize),
+    (codes, ends): (&mut Vec<u32>, &mut Vec<u32>),
+) {
+    let mut length = codes.len();
+    codes.resize(length + count + LANES, 0);
+    let behind = _mm512_set1_epi32(channels as i32);
     let ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    let mut code = _mm512_add_epi32(ramp, _mm512_set1_epi32(first as i32));
-    for (&plus, &minus) in signs.plus.iter().zip(signs.minus) {
-        for part in 0..left.min(WORD).div_ceil(LANES) {
-            let fired = ((plus | minus) >> (part * LANES)) as u16;
-            let signed = _mm512_mask_add_epi32(code, (minus >> (part * LANES)) as u16, code, channels);
-            // SAFETY: at most as many codes as there were bits stand before `length`, and a register more was reserved
-            unsafe {
-                let to = codes.as_mut_ptr().add(length);
-                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(fired, signed));
+    for (signs, first) in rows {
+        let (mut code, mut left) = (_mm512_add_epi32(ramp, _mm512_set1_epi32(first as i32)), channels as usize);
+        for (&plus, &minus) in signs.plus.iter().zip(signs.minus) {
+            for part in 0..left.min(WORD).div_ceil(LANES) {
+                let fired = ((plus | minus) >> (part * LANES)) as u16;
+                let signed = _mm512_mask_add_epi32(code, (minus >> (part * LANES)) as u16, code, behind);
+                let to = &mut codes[length..length + LANES];
+                // SAFETY: there is one register
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(fired, signed)) };
+                length += fired.count_ones() as usize;
+                code = _mm512_add_epi32(code, _mm512_set1_epi32(LANES as i32));
             }
-            length += fired.count_ones() as usize;
-            code = _mm512_add_epi32(code, _mm512_set1_epi32(LANES as i32));
+            left = left.saturating_sub(WORD);
         }
-        left = left.saturating_sub(WORD);
+        ends.push(length as u32);
     }
-    // SAFETY: all entries up to there were written, and room for them was reserved
-    unsafe { codes.set_len(length) };
+    codes.truncate(length);
 }
 
 #[cfg(test)]
@@ -188,7 +201,10 @@ mod tests {
                 let counted: Vec<i8> = signs.iter().map(|&sign| 127i8.wrapping_add(sign)).collect();
                 for level in Level::all() {
                     let (mut codes, mut sums, mut counts) = (vec![99], vec![5; length], vec![127; length]);
-                    row.list(level, 100, length as u32, &mut codes);
+                    let (mut ends, none) = (vec![], Signs { plus: &[], minus: &[] });
+                    let rows = [(row, 100), (none, 7)].into_iter();
+                    list(level, rows, (length as u32, wanted.len()), (&mut codes, &mut ends));
+                    assert_eq!(ends, [codes.len() as u32; 2]);
                     codes[1..].sort_unstable();
                     wanted.sort_unstable();
                     assert_eq!((codes[0], &codes[1..]), (99, &wanted[..]), "{level:?}, {length} signs");

@@ -2,7 +2,7 @@
 
 use super::neurons::Population;
 use super::spikes::Spikes;
-use super::synapses::{Afferent, Seen, Short};
+use super::synapses::{Afferent, Scattering, Seen, Short};
 use super::train::Train;
 use super::{Options, Settle};
 use crate::functional::arithmetic::Sum;
@@ -52,7 +52,7 @@ struct Scratch {
     /// Rows of a product.
     inputs: Vec<u32>,
     rows: Vec<Row>,
-    /// Products that are the same in several steps, position by position.
+    /// Products that are the same in several steps, position by position; with biases, where these flow just as long.
     repeated: Vec<i32>,
 }
 
@@ -104,6 +104,9 @@ impl Population<'_> {
         if quick && self.scattered(arrivals, positions.start).is_some() {
             return 0;
         }
+        if let Some((afferent, short)) = self.steady().filter(|_| quick) {
+            return self.by_steady_products(afferent, short, arrivals);
+        }
         arrivals.steps = arrivals.lasts.iter().copied().max().unwrap_or(0).max(driven) as usize;
         arrivals.width = self.afferents.channels.next_multiple_of(LANES);
         arrivals.sums.clear();
@@ -137,9 +140,46 @@ impl Population<'_> {
         operations
     }
 
+    /// The only projection, where all that it brings is the same in each step in which biases flow.
+    fn steady(&self) -> Option<(&Afferent<'_>, &Short)> {
+        let [afferent] = &self.afferents.projections[..] else { return None };
+        let repeats = self.sources(afferent).map(|(train, _)| train.repeats()).min();
+        let steady = repeats == Some(self.driven()) && self.options.schedule.delay() == 0;
+        Some((afferent, afferent.short.as_ref()?)).filter(|_| steady)
+    }
+
+    /// Sums up what arrives in every step; gives the synaptic operations.
+    #[inline(always)]
+    fn by_steady_products<V>(&self, afferent: &Afferent, short: &Short, arrivals: &mut Arrivals<V>) -> u64 {
+        let Arrivals { positions, scratch, .. } = arrivals;
+        scratch.clear();
+        let (stride, mut senders) = (short.packed.stride(), 0);
+        for (at, position) in positions.clone().enumerate() {
+            scratch.repeated.extend_from_slice(self.afferents.bias(position));
+            scratch.repeated.resize((at + 1) * stride, 0);
+            senders += scratch.push(self.sources(afferent), short, afferent.seen(position), (1, at * stride));
+        }
+        short.packed.multiply(self.level, &scratch.inputs, &scratch.rows, &mut scratch.repeated);
+        u64::from(self.driven()) * (senders * short.outputs) as u64
+    }
+
+    /// What arrives at a position of a block, for neurons that go through all steps at once.
+    #[inline(always)]
+    pub fn inflow<'a, V: Sum<i32> + Pod>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Inflow<'a> {
+        if let Some(scattered) = self.scattered(arrivals, position) {
+            return scattered;
+        }
+        let Some((_, short)) = self.steady() else {
+            return Inflow::Rows(bytemuck::cast_slice(arrivals.sums(position)));
+        };
+        let first = (position - arrivals.positions.start) * short.packed.stride();
+        let bias = &arrivals.scratch.repeated[first..first + self.afferents.channels];
+        Inflow::Scattered { rows: &[], first: 0, pitch: 0, delay: 0, bias, driven: self.driven() as usize }
+    }
+
     /// What arrives at a position, where all of it was scattered from one source without a gain.
     #[inline(always)]
-    pub fn scattered<'a, V>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Option<Inflow<'a>> {
+    fn scattered<'a, V>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Option<Inflow<'a>> {
         let [of] = &arrivals.scattered[..] else { return None };
         let [Scattered { sums, size, columns, gain: 1 }] = &of[..] else { return None };
         Some(Inflow::Scattered {
@@ -166,8 +206,8 @@ impl Population<'_> {
 
     #[inline(always)]
     fn scatter_all(&self, afferent: &Afferent, short: &Short, operations: &mut u64) -> Option<Vec<Scattered>> {
-        let (scatter, targets) = short.scatter.as_ref()?;
-        let columns = scatter.columns();
+        let Scattering { weights, targets, reached } = short.scatter.as_ref()?;
+        let columns = weights.columns();
         let size = (self.grid.positions() + 1) * columns;
         let last = match self.options.settle {
             Settle::ToSilence => u32::MAX,
@@ -182,13 +222,9 @@ impl Population<'_> {
             let (spikes, mut sums) = (train.singles()?, vec![0; size * steps as usize]);
             for (step, sums) in (1..=steps).zip(sums.chunks_exact_mut(size)) {
                 let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), targets };
-                scatter.add(self.level, fired, sums);
-                let there =
-                    |targets: &[u32; 9]| targets.iter().filter(|&&to| to < self.grid.positions() as u32).count();
-                let landed = fired.starts.windows(2).zip(targets);
-                *operations += landed
-                    .map(|(ends, targets)| (ends[1] - ends[0]) as u64 * (there(targets) * short.outputs) as u64)
-                    .sum::<u64>();
+                weights.add(self.level, fired, sums);
+                let landed = fired.starts.windows(2).zip(reached).map(|(ends, &reached)| (ends[1] - ends[0]) * reached);
+                *operations += u64::from(landed.sum::<u32>()) * short.outputs as u64;
             }
             all.push(Scattered { sums, size, columns, gain });
         }

@@ -8,7 +8,7 @@ use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Course, Inflow, LANES, Level, Signed};
+use crate::functional::lanes::{Course, LANES, Level, Signed};
 use crate::functional::neuron::{self, NegativeThreshold};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
@@ -172,8 +172,7 @@ impl Population<'_> {
                 (time_steps.max(arrivals.last(position)), time_steps.max(self.last_input) + time_steps)
             }
         };
-        let rows = || Inflow::Rows(bytemuck::cast_slice(arrivals.sums(position)));
-        let inflow = self.scattered(arrivals, position).unwrap_or_else(rows);
+        let inflow = self.inflow(arrivals, position);
         let course = Course { inflow, steps: (least as usize, most as usize) };
         if signed.run(self.level, course, &mut place.counts, spikes.rows()) {
             Ok(())

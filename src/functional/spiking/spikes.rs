@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{LANES, Level, Signs, WORD, mark};
+use crate::functional::lanes::{LANES, Level, Signs, WORD, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -165,16 +165,13 @@ impl Spikes {
 
     fn list(&self) -> Lists {
         let (positions, channels) = (self.lasts.len() as u32, self.fired.grid.channels);
-        let rows = (self.last_step() * positions) as usize;
-        let mut lists = Lists {
-            codes: Vec::with_capacity(self.all as usize + (channels as usize).next_multiple_of(WORD) + LANES),
-            starts: Vec::with_capacity(rows + 1),
-        };
+        let steps = self.last_step();
+        let room = |count: u64| Vec::with_capacity(count as usize + LANES);
+        let mut lists = Lists { codes: room(self.all), starts: room(u64::from(steps) * u64::from(positions)) };
         lists.starts.push(0);
-        for (step, position) in (1..=self.last_step()).flat_map(|step| (0..positions).map(move |p| (step, p))) {
-            self.at(position, step).list(self.fired.level, position * 2 * channels, channels, &mut lists.codes);
-            lists.starts.push(lists.codes.len() as u32);
-        }
+        let places = (1..=steps).flat_map(|step| (0..positions).map(move |position| (step, position)));
+        let rows = places.map(|(step, position)| (self.at(position, step), position * 2 * channels));
+        list(self.fired.level, rows, (channels, self.all as usize), (&mut lists.codes, &mut lists.starts));
         lists
     }
 

@@ -26,6 +26,16 @@ pub(super) struct Afferent<'g> {
     pub short: Option<Short>,
 }
 
+/// Weights laid out for being scattered.
+#[derive(Debug)]
+pub(super) struct Scattering {
+    pub weights: Scatter,
+    /// Where each tap of each source position lands.
+    pub targets: Vec<[u32; 9]>,
+    /// How many positions each source position reaches.
+    pub reached: Vec<u32>,
+}
+
 /// Source positions one after the other, under taps one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -55,7 +65,7 @@ pub(super) struct Short {
     pub outputs: usize,
     /// Where windows have nine taps and sums fit into 16 bits; and where each tap of each source position lands, behind
     /// all positions where nowhere.
-    pub scatter: Option<(Scatter, Vec<[u32; 9]>)>,
+    pub scatter: Option<Scattering>,
 }
 
 impl<'g> Afferents<'g> {
@@ -142,13 +152,15 @@ impl Short {
         let scatter = Scatter::new((kernel.window.area() as usize, inputs, outputs), |tap, input| {
             &kernel.weights[(tap * inputs + input) * outputs..][..outputs]
         });
-        let scatter = scatter.filter(|_| kernel.pool.is_none()).map(|scatter| {
+        let scatter = scatter.filter(|_| kernel.pool.is_none()).map(|weights| {
             let lands = |position| {
                 let mut targets = [positions as u32; 9];
                 taps.of(position).iter().for_each(|tap| targets[tap.tap as usize] = tap.position);
                 targets
             };
-            (scatter, source.whole().positions.map(lands).collect())
+            let targets = source.whole().positions.map(lands).collect();
+            let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
+            Scattering { weights, targets, reached }
         });
         Some(Self { rows, packed, inputs, all_inputs, outputs, scatter })
     }
