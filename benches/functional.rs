@@ -66,6 +66,16 @@ fn dense(graph: &Graph<i32>, stage: &Stage<i32>) -> u64 {
     }
 }
 
+/// Products of bytes that a product of its inputs with weights of 8 bits takes: numbers of 16 bits take two. Those are what
+/// graded stages send, and sums of single spikes with gains that add up to more than a byte holds.
+fn bytes(graph: &Graph<i32>, stage: &Stage<i32>) -> f64 {
+    let graded = |id: &spikemesh::units::StageId| graph.stage(*id).kind.is_graded();
+    let projections = stage.kind.synapses().into_iter().flat_map(|synapses| &synapses.projections);
+    let gains = projections.map(|projection| projection.sources.iter().map(|source| source.gain.abs()).sum::<i32>());
+    let wide = stage.kind.sources().iter().any(graded) || gains.max().unwrap_or(0) > i8::MAX.into();
+    if wide { 2.0 } else { 1.0 }
+}
+
 /// Fastest seconds of each stage, and what the run gave, summed over images.
 fn stages(spiking: &Spiking, images: &spikemesh::images::Images) -> (Vec<f64>, Vec<Outcome>) {
     let mut seconds = vec![0.0; spiking.graph().stages.len()];
@@ -86,7 +96,8 @@ fn stages(spiking: &Spiking, images: &spikemesh::images::Images) -> (Vec<f64>, V
     (seconds, outcomes)
 }
 
-/// Prints each stage beside the better of the two limits for its density: rows of single spikes, or dense products.
+/// Prints each stage beside the better of the two limits for its density: rows of single spikes, or dense products of as
+/// many bytes as its inputs need.
 fn roofline(_: &mut Criterion) {
     let Some((_, graph, images)) = real(IMAGES) else { return };
     let limits = Limits::measure();
@@ -107,7 +118,7 @@ fn roofline(_: &mut Criterion) {
             println!("{:<32} {:>8} {:>7.1} µs", stage.name, "", measured * 1e6);
             continue;
         }
-        let limit = (operations / rows).min(all / products) * 1e-9;
+        let limit = (operations / rows).min(all * bytes(&graph, stage) / products) * 1e-9;
         let steps = each(&|outcome| u64::from(busy(outcome).max(TIME_STEPS)));
         let firing =
             if stage.kind.neurons().is_some() { stage.grid.neurons() as f64 * steps / neurons * 1e-9 } else { 0.0 };
