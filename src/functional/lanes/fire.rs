@@ -189,17 +189,9 @@ impl Signed<'_> {
         let there: [u16; C] =
             std::array::from_fn(|c| u16::MAX >> (LANES - neurons.saturating_sub(first + c * LANES).min(LANES)));
         let (zero, one, limit) = (_mm512_setzero_si512(), _mm512_set1_epi32(1), _mm512_set1_epi32(self.limit));
-        let mut thresholds = [zero; C];
-        for (c, threshold) in thresholds.iter_mut().enumerate() {
-            // SAFETY: only the thresholds that are there are loaded
-            *threshold = unsafe { _mm512_maskz_loadu_epi32(there[c], self.thresholds[first + c * LANES..].as_ptr()) };
-        }
+        let thresholds = load::<C>(&self.thresholds[first..neurons.min(first + C * LANES)]);
         let (bias, driven) = course.inflow.bias(first, C * LANES);
-        let mut biases = [zero; C];
-        for (to, bias) in biases.iter_mut().zip(bias.chunks(LANES)) {
-            // SAFETY: only the biases that are there are loaded
-            *to = unsafe { _mm512_maskz_loadu_epi32(u16::MAX >> (LANES - bias.len()), bias.as_ptr()) };
-        }
+        let biases = load::<C>(bias);
         let (mut potentials, mut count) = (thresholds, [zero; C]);
         potentials.iter_mut().for_each(|potential| *potential = _mm512_srai_epi32::<1>(*potential));
         let mut rests = true;
@@ -247,6 +239,18 @@ impl Signed<'_> {
         }
         rests || course.steps.0 == course.steps.1
     }
+}
+
+/// Registers of numbers; zeros behind them.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load<const C: usize>(numbers: &[i32]) -> [__m512i; C] {
+    let mut registers = [_mm512_setzero_si512(); C];
+    for (register, numbers) in registers.iter_mut().zip(numbers.chunks(LANES)) {
+        // SAFETY: only the numbers that are there are loaded
+        *register = unsafe { _mm512_maskz_loadu_epi32(u16::MAX >> (LANES - numbers.len()), numbers.as_ptr()) };
+    }
+    registers
 }
 
 #[cfg(test)]
