@@ -10,9 +10,6 @@ use crate::units::{Cycle, UnitId};
 /// Free slots on their way from which on they are handed out though nobody waits for any.
 const MANY_SLOTS: usize = 64;
 
-/// Flits of a kind of link, due together, up to which each is looked at by itself.
-const FEW_FLITS: usize = 4;
-
 impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once.
@@ -46,11 +43,23 @@ impl Mesh<'_> {
 
     /// Slots that are free again by now can be filled.
     pub(super) fn take_credits(&mut self, now: Cycle) {
-        for at in self.leaving.returning.take(now) {
-            self.credit(self.leaving.returning.get(at));
+        let Self { leaving, downstream, revived, longest, .. } = self;
+        for ring in [&mut leaving.returning, &mut leaving.ejected] {
+            let slots = ring.take(now);
+            for slots in ring.slices(slots) {
+                for &at in slots {
+                    let downstream = &mut downstream[at as usize];
+                    downstream.credits += 1;
+                    leaving.starved -= u32::from(downstream.credits == 1);
+                    // More free slots than the longest packet has flits change nothing.
+                    if downstream.credits <= *longest {
+                        revived.push(at);
+                    }
+                }
+            }
         }
-        for at in self.leaving.ejected.take(now) {
-            self.credit(self.leaving.ejected.get(at));
+        while let Some(at) = self.revived.pop() {
+            self.look_again(at as usize);
         }
     }
 
@@ -76,18 +85,6 @@ impl Mesh<'_> {
             self.leaving.last = self.leaving.last.max(self.leaving.ejected.close(cycle));
         }
         self.leaving.firsts[kind] = self.leaving.links[kind].first;
-    }
-
-    /// A slot of a virtual channel is free again.
-    #[inline]
-    fn credit(&mut self, at: u32) {
-        let downstream = &mut self.downstream[at as usize];
-        self.leaving.starved -= u32::from(downstream.credits == 0);
-        downstream.credits += 1;
-        // More free slots than the longest packet has flits change nothing.
-        if downstream.credits <= self.longest {
-            self.look_again(at as usize);
-        }
     }
 
     /// Whoever sends into a virtual channel with a slot that is free again.
@@ -118,17 +115,15 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits of links of one kind come into their queues. Where they are few, packets of one flit that come into empty ones, and
-    /// ask for one output, may move on at once; many are better moved router by router.
+    /// Flits of links of one kind come into their queues. Packets of one flit that come into empty ones, and ask for one output,
+    /// may move on at once.
     #[inline(never)]
     fn enqueue(&mut self, kind: usize, now: Cycle) {
-        let flits = self.leaving.links[kind].take(now);
-        let direct = self.wiring.plain && flits.len() <= FEW_FLITS;
-        for at in flits {
+        for at in self.leaving.links[kind].take(now) {
             let Arrival { queue: at, tag, way, index, of } = self.leaving.links[kind].get(at);
             let (tile, own) = self.wiring.place_of_queue(at as usize);
             let outputs = self.wiring.outputs(way, self.routers[tile].place);
-            if direct && self.queues[at as usize].len == 0 && of == 1 && outputs.is_power_of_two() {
+            if self.queues[at as usize].len == 0 && of == 1 && outputs.is_power_of_two() && self.wiring.plain {
                 let port = (tile << self.wiring.port_bits) + outputs.trailing_zeros() as usize;
                 self.ports[port].want |= 1 << own;
                 self.newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });

@@ -89,6 +89,14 @@ impl<T: Copy + Default> Pending<T> {
         head..self.head
     }
 
+    /// Events that have been taken out, those up to the end of the ring and those from its start, as long as no others are added.
+    #[inline]
+    pub fn slices(&self, taken: Range<usize>) -> [&[T]; 2] {
+        let first = taken.start & self.events.len().wrapping_sub(1);
+        let ahead = taken.len().min(self.events.len() - first);
+        [&self.events[first..first + ahead], &self.events[..taken.len() - ahead]]
+    }
+
     /// An event that has been taken out, as long as no others are added.
     #[inline]
     pub fn get(&self, at: usize) -> T {

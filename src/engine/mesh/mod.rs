@@ -118,6 +118,8 @@ pub struct Mesh<'w> {
     ports_awake: Awake,
     sources_awake: Awake,
     leaving: Leaving,
+    /// Virtual channels that have a free slot again, until those who wait for one are woken.
+    revived: Vec<u32>,
     /// Flits that have come into empty queues in this cycle.
     newcomers: Vec<Newcomer>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
@@ -148,6 +150,7 @@ impl<'w> Mesh<'w> {
             ports_awake: Awake::new(ports),
             sources_awake: Awake::new(units),
             leaving: Leaving::new(wiring),
+            revived: vec![],
             newcomers: vec![],
             followed: vec![],
             longest: 1,

@@ -51,7 +51,7 @@ impl Mesh<'_> {
             self.take_credits(self.now);
         }
         self.leaving.resident += 1;
-        if packet.flits > 1 {
+        if packet.flits > 1 || !self.leaving.pauses.any() {
             self.sources_awake.wake(unit.index());
         } else if self.sources[unit.index()].waiting.len() == 1 {
             // Nobody is before it: it leaves at once.
