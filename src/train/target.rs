@@ -57,21 +57,14 @@ pub fn target(processor: Processor, use_amp: bool) -> Result<Target, TrainError>
     Ok(Target { device: device.autodiff(), products })
 }
 
-/// The first device of NVIDIA's runtime.
-#[cfg(feature = "cuda")]
-fn gpu() -> Result<Device, TrainError> {
-    let none = || TrainError::NoGpu("CUDA finds none on this machine".to_string());
-    Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().into_iter().next().ok_or_else(none)
-}
-
 /// The best device of this machine's graphics interface.
-#[cfg(all(feature = "gpu", not(feature = "cuda")))]
+#[cfg(feature = "gpu")]
 fn gpu() -> Result<Device, TrainError> {
     Device::wgpu_options().init().map_err(|error| TrainError::NoGpu(error.to_string()))
 }
 
-#[cfg(not(any(feature = "gpu", feature = "cuda")))]
+#[cfg(not(feature = "gpu"))]
 fn gpu() -> Result<Device, TrainError> {
-    let what = "this build is for the CPU; build it with the feature `gpu`, or with `cuda` for NVIDIA's";
+    let what = "this build is for the CPU; build it with the feature `gpu`";
     Err(TrainError::NoGpu(what.to_string()))
 }

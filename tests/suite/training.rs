@@ -275,7 +275,7 @@ fn what_cannot_be_trained_is_refused() {
     let said = |error: TrainError| error.to_string();
     let start = || small_digits(&small_experiment());
     let device = cpu();
-    #[cfg(not(any(feature = "gpu", feature = "cuda")))]
+    #[cfg(not(feature = "gpu"))]
     assert!(said(train::target(Processor::Gpu, false).unwrap_err()).contains("build it with the feature `gpu`"));
     let (few, many, mut odd) = (sample::digits(1, 0, 10), sample::digits(1, 0, 64), sample::digits(1, 0, 64));
     odd.labels[3] = 10;
