@@ -23,7 +23,7 @@
 //!
 //! Some modules keep their names and signatures within a minor version; a test holds their public items against a record.
 //!
-//! Promised: `simulate`, `load`, `sample`, `convert`, `network`, `images`, `hardware`, `trace`, `summary`.
+//! Promised: `simulate`, `load`, `sample`, `convert`, `network`, `images`, `hardware`, `field`, `trace`, `summary`.
 //!
 //! The others are public so that they can be read, tried and built upon, and may change with any version.
 
@@ -39,6 +39,7 @@ pub mod engine;
 pub mod events;
 pub mod experiment;
 pub mod explore;
+pub mod field;
 pub mod functional;
 pub mod graph;
 pub mod hardware;

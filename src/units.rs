@@ -219,10 +219,11 @@ impl Part {
     pub fn local(&self, position: u32, channel: u32) -> usize {
         match &self.0[..] {
             [only] => only.local(position, channel),
-            _ => self.numbered().find(|(_, region)| region.contains(position, channel)).map_or_else(
-                || unreachable!("a part is asked for its own values only"),
-                |(first, region)| first + region.local(position, channel),
-            ),
+            _ => {
+                let holder = self.numbered().find(|(_, region)| region.contains(position, channel));
+                let (first, region) = holder.expect("a part is asked for its own values only");
+                first + region.local(position, channel)
+            }
         }
     }
 
