@@ -9,7 +9,7 @@ use crate::units::Cycle;
 
 /// One router in one cycle: its own state, and where that goes which leaves it. `VCS` is the number of virtual channels of a
 /// port, or 0 for any other one: the usual numbers have code of their own.
-pub(super) struct Visit<'a, const VCS: usize> {
+pub(super) struct Visit<'a, const VCS: usize, const PAUSING: bool> {
     pub wiring: &'a Wiring,
     pub now: Cycle,
     vcs: usize,
@@ -18,6 +18,7 @@ pub(super) struct Visit<'a, const VCS: usize> {
     pub queues: &'a mut [Queue],
     /// See [`Mesh::ready`].
     pub ready: &'a [Cycle],
+    /// All virtual channels behind outputs: those of others, too, to which slots go back.
     pub downstream: &'a mut [Downstream],
     pub flits: &'a mut [u64],
     pub leaving: &'a mut Leaving,
@@ -29,7 +30,7 @@ pub(super) struct Visit<'a, const VCS: usize> {
     pub first_port: u32,
 }
 
-impl<'a, const VCS: usize> Visit<'a, VCS> {
+impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     #[inline]
     pub fn of(mesh: &'a mut Mesh<'_>, tile: usize, now: Cycle) -> Self {
         let (port_bits, queue_bits) = (mesh.wiring.port_bits, mesh.wiring.queue_bits);
@@ -46,12 +47,24 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
             first_port: ports.start as u32,
             queues: &mut mesh.queues[queues.clone()],
             ready: mesh.ready.get(queues).unwrap_or_default(),
-            downstream: &mut mesh.downstream[ports.start * vcs..ports.end * vcs],
+            downstream: &mut mesh.downstream,
             flits: &mut mesh.flits[ports],
             leaving: &mut mesh.leaving,
             followed: &mut mesh.followed,
             busy: 0,
         }
+    }
+
+    /// The first virtual channel behind an output.
+    #[inline]
+    pub fn channel(&self, output: usize) -> usize {
+        (self.first_port as usize + output) * self.vcs()
+    }
+
+    /// The virtual channels behind an output.
+    #[inline]
+    fn channels(&self, output: usize) -> &[Downstream] {
+        &self.downstream[self.channel(output)..][..self.vcs()]
     }
 
     #[inline]
@@ -102,14 +115,14 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
     fn offer(&mut self, output: usize) -> Option<u32> {
         let Port { want, held, credited, owned, .. } = self.ports[output];
         let link = self.first_port as usize + output;
-        let open = self.leaving.pauses.is_open(link, self.now);
+        let open = !PAUSING || self.leaving.pauses.is_open(link, self.now);
         if !open && want != 0 {
             self.leaving.pauses.wait(link);
         }
         let mut holding = 0;
         if want & held != 0 && open {
             let owners =
-                bits(u32::from(owned & credited)).map(|vc| self.downstream[output * self.vcs() + vc as usize].owner);
+                bits(u32::from(owned & credited)).map(|vc| self.downstream[self.channel(output) + vc as usize].owner);
             holding = owners.fold(0, |queues, owner| queues | 1 << owner) & want;
         }
         let mut asking = 0;
@@ -162,7 +175,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if heads & (heads - 1) == 0 {
             self.take_channel(heads.trailing_zeros(), output, free);
         } else if VCS == 1 {
-            self.take_channel(in_turn64(heads, self.downstream[output].turn), output, free);
+            self.take_channel(in_turn64(heads, self.downstream[self.channel(output)].turn), output, free);
         } else {
             self.share_channels(output, free, |_, _| heads);
         }
@@ -208,7 +221,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         for vc in bits(u32::from(free)) {
             let able = able(self, vc);
             if able != 0 {
-                let at = in_turn64(able, self.downstream[output * self.vcs() + vc as usize].turn);
+                let at = in_turn64(able, self.downstream[self.channel(output) + vc as usize].turn);
                 offered |= 1 << at;
                 offers[vc as usize] = at;
             }
@@ -232,7 +245,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
             Shape::Torus => all & !lower,
             Shape::Mesh => all,
         };
-        usable & self.wiring.roomy(head.of, &self.downstream[output * self.vcs()..][..self.vcs()])
+        usable & self.wiring.roomy(head.of, self.channels(output))
     }
 
     #[inline]
@@ -249,7 +262,8 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         };
         port.owned |= 1 << vc;
         port.held |= 1 << at;
-        let downstream = &mut self.downstream[first + vc];
+        let channel = self.channel(output) + vc;
+        let downstream = &mut self.downstream[channel];
         (downstream.owner, downstream.turn) = (at as u8, at as u8 + 1);
     }
 
@@ -302,7 +316,7 @@ impl<'a, const VCS: usize> Visit<'a, VCS> {
         if held & (1 << at) == 0 {
             return;
         }
-        let vc = held_vc(owned, &self.downstream[output * self.vcs()..][..self.vcs()], at);
+        let vc = held_vc(owned, self.channels(output), at);
         if credited & (1 << vc) != 0 {
             self.pass(at, place, output, vc);
         }

@@ -1,9 +1,11 @@
 //! Flits and credits reach routers, and wake those that can do something with them.
 
-use super::events::Arrival;
+use super::awake::Awake;
+use super::events::{Arrival, Leaving};
 use super::hop::Newcomer;
-use super::state::Flit;
-use super::wiring::{TO_UNITS, bits};
+use super::pool::Pool;
+use super::state::{Flit, Port, Queue, Router};
+use super::wiring::{TO_UNITS, Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
 
@@ -14,7 +16,7 @@ impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once.
     #[inline]
-    pub(super) fn arrive<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         if self.leaving.first.min(self.leaving.firsts[TO_UNITS as usize]) > now {
             return;
         }
@@ -23,8 +25,10 @@ impl Mesh<'_> {
         if returning > 0 && (self.leaving.counts_slots() || returning >= MANY_SLOTS) {
             self.take_credits(now);
         }
-        while let Some(link) = self.leaving.pauses.next_open(now) {
-            self.reopen(link);
+        if PAUSING {
+            while let Some(link) = self.leaving.pauses.next_open(now) {
+                self.reopen(link);
+            }
         }
         for kind in 0..TO_UNITS as usize {
             if self.leaving.firsts[kind] <= now {
@@ -34,10 +38,8 @@ impl Mesh<'_> {
         if self.leaving.firsts[TO_UNITS as usize] <= now {
             self.eject(now, deliveries);
         }
-        if !self.newcomers.is_empty() && self.leaving.pauses.any() {
-            self.move_on::<VCS, true>(now);
-        } else if !self.newcomers.is_empty() {
-            self.move_on::<VCS, false>(now);
+        if VCS != 0 && !self.newcomers.is_empty() {
+            self.move_on::<VCS, PAUSING>(now);
         }
     }
 
@@ -69,13 +71,10 @@ impl Mesh<'_> {
         while let Some((cycle, flits)) = self.leaving.links[kind].take_first(now) {
             self.leaving.ejected.reserve(flits.len());
             self.leaving.resident -= flits.len() as u64;
-            for at in flits {
-                let Arrival { queue: channel, tag, index, of, .. } = self.leaving.links[kind].get(at);
-                let downstream = &mut self.downstream[channel as usize];
-                if self.leaving.is_instant() && downstream.credits > 0 {
-                    downstream.credits += 1;
-                } else {
-                    self.leaving.ejected.push(channel);
+            let Leaving { links, ejected, instant, .. } = &mut self.leaving;
+            for &Arrival { queue: channel, tag, index, of, .. } in links[kind].slices(flits).into_iter().flatten() {
+                if !self.downstream[channel as usize].take_back(*instant) {
+                    ejected.push(channel);
                 }
                 if index + 1 == of {
                     let unit = UnitId(self.wiring.behind[channel as usize / self.vcs]);
@@ -119,39 +118,79 @@ impl Mesh<'_> {
     /// may move on at once.
     #[inline(never)]
     fn enqueue(&mut self, kind: usize, now: Cycle) {
-        for at in self.leaving.links[kind].take(now) {
-            let Arrival { queue: at, tag, way, index, of } = self.leaving.links[kind].get(at);
-            let (tile, own) = self.wiring.place_of_queue(at as usize);
-            let outputs = self.wiring.outputs(way, self.routers[tile].place);
-            if self.queues[at as usize].len == 0 && of == 1 && outputs.is_power_of_two() && self.wiring.plain {
-                let port = (tile << self.wiring.port_bits) + outputs.trailing_zeros() as usize;
-                self.ports[port].want |= 1 << own;
-                self.newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
+        let Self { wiring, routers, ports, queues, ready, newcomers, ports_awake, leaving, .. } = self;
+        let Leaving { links, firsts, pool, .. } = leaving;
+        let flits = links[kind].take(now);
+        newcomers.reserve(flits.len());
+        for &Arrival { queue: at, tag, way, index, of } in links[kind].slices(flits).into_iter().flatten() {
+            let (tile, own) = wiring.place_of_queue(at as usize);
+            let outputs = wiring.outputs(way, routers[tile].place);
+            if queues[at as usize].len == 0 && of == 1 && wiring.plain && outputs.is_power_of_two() {
+                let port = (tile << wiring.port_bits) + outputs.trailing_zeros() as usize;
+                ports[port].want |= 1 << own;
+                newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
             } else {
-                self.line_up(at as usize, Flit { tag, way, outputs, index, of }, now);
+                let flit = Flit { tag, way, outputs, index, of };
+                Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
             }
         }
-        self.leaving.firsts[kind] = self.leaving.links[kind].first;
+        firsts[kind] = links[kind].first;
     }
 
+    /// The next flits of queues whose first ones have left come to the front.
+    pub(super) fn step_up(&mut self, now: Cycle) {
+        let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, followed, .. } = self;
+        for &at in &*followed {
+            let pool = &mut leaving.pool;
+            Line { wiring, routers, ports, queues, ready, ports_awake, pool }.step_up(at as usize, now);
+        }
+        followed.clear();
+    }
+}
+
+/// What flits touch that take their places in queues.
+struct Line<'a> {
+    wiring: &'a Wiring,
+    routers: &'a mut [Router],
+    ports: &'a mut [Port],
+    queues: &'a mut [Queue],
+    ready: &'a mut [Cycle],
+    ports_awake: &'a mut Awake,
+    pool: &'a mut Pool,
+}
+
+impl Line<'_> {
     /// A flit takes its place in a queue.
-    fn line_up(&mut self, at: usize, flit: Flit, now: Cycle) {
+    #[inline]
+    fn line_up(mut self, at: usize, flit: Flit, now: Cycle) {
         let queue = &mut self.queues[at];
         queue.len += 1;
         if queue.len > 1 {
-            return self.enqueue_behind(at, flit);
+            return self.line_up_behind(at, flit);
         }
         queue.front = flit;
-        let (tile, own) = self.wiring.place_of_queue(at);
-        self.come_first(tile, own, flit);
+        self.come_first(at, flit);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
         }
     }
 
+    /// The next flit of a queue comes to its front.
+    #[inline]
+    fn step_up(mut self, at: usize, now: Cycle) {
+        let queue = &mut self.queues[at];
+        let next = self.pool.take(queue.second);
+        (queue.front, queue.second) = (next.flit, next.next);
+        if let Some(ready) = self.ready.get_mut(at) {
+            *ready = now + self.wiring.timing.head_cycles;
+        }
+        self.come_first(at, next.flit);
+    }
+
     /// A flit that is the first of a router's queue asks for its outputs.
-    #[inline(always)]
-    fn come_first(&mut self, tile: usize, at: usize, flit: Flit) {
+    #[inline]
+    fn come_first(&mut self, at: usize, flit: Flit) {
+        let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
         if flit.is_odd() {
@@ -174,13 +213,14 @@ impl Mesh<'_> {
     }
 
     /// The last flit of a queue that has others before it.
-    fn enqueue_behind(&mut self, at: usize, flit: Flit) {
+    #[inline]
+    fn line_up_behind(&mut self, at: usize, flit: Flit) {
         let queue = &mut self.queues[at];
-        let place = self.leaving.pool.add(flit);
+        let place = self.pool.add(flit);
         let last = std::mem::replace(&mut queue.last, place);
         match queue.second {
             NOTHING => queue.second = place,
-            _ => self.leaving.pool.get_mut(last).next = place,
+            _ => self.pool.get_mut(last).next = place,
         }
         // A flit of the first packet may leave by outputs that have taken those before it.
         let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
@@ -188,24 +228,5 @@ impl Mesh<'_> {
             let (tile, at) = self.wiring.place_of_queue(at);
             self.ask_all(tile, at, flit.outputs);
         }
-    }
-
-    /// The next flits of queues whose first ones have left come to the front.
-    pub(super) fn step_up(&mut self, now: Cycle) {
-        if self.followed.is_empty() {
-            return;
-        }
-        let mut followed = std::mem::take(&mut self.followed);
-        for at in followed.drain(..).map(|at| at as usize) {
-            let queue = &mut self.queues[at];
-            let next = self.leaving.pool.take(queue.second);
-            (queue.front, queue.second) = (next.flit, next.next);
-            if let Some(ready) = self.ready.get_mut(at) {
-                *ready = now + self.wiring.timing.head_cycles;
-            }
-            let (tile, at) = self.wiring.place_of_queue(at);
-            self.come_first(tile, at, next.flit);
-        }
-        self.followed = followed;
     }
 }

@@ -128,8 +128,9 @@ pub(super) struct Leaving {
     /// Slots on their way back to a virtual channel's upstream end: of flits that have gone on, and of those that units have taken.
     pub returning: Pending<u32>,
     pub ejected: Pending<u32>,
-    /// Whether a slot that is free again may as well be so at once, where its virtual channel has others: in the next cycle it is.
-    instant: bool,
+    /// A slot that is free again may as well be so at once where its virtual channel has so many others: sending takes one of them
+    /// in a cycle, and before the last one is gone the slot would be back. Never where every slot matters.
+    pub instant: u16,
     /// Whether units need not be told of packets in the cycle in which these come, but whenever anything else is due.
     pub patient: bool,
     pub pauses: Pauses,
@@ -143,9 +144,9 @@ pub(super) struct Leaving {
     fresh: bool,
     /// Virtual channels without a free slot.
     pub starved: u32,
-    /// Whether every slot that is free again matters, not only the first one of a virtual channel: to packets of several flits,
-    /// and to somebody who watches.
-    pub precise: bool,
+    /// Whether every slot that is free again matters, not only the first one of a virtual channel: to packets of several flits
+    /// that move on only where all of them have room, and to somebody who watches.
+    precise: bool,
     /// When the first of all that was added before is due and may let somebody go on; at the end of time if there is nothing.
     pub first: Cycle,
     /// When the last of all is due.
@@ -155,6 +156,11 @@ pub(super) struct Leaving {
 /// Events for which room is made at once.
 const ROOM: usize = 256;
 
+/// How many slots a virtual channel must have for another one not to matter before it is back.
+fn soon(wiring: &Wiring) -> u16 {
+    u16::try_from(wiring.timing.credit_cycles.max(1)).unwrap_or(u16::MAX)
+}
+
 impl Leaving {
     pub fn new(wiring: &Wiring) -> Self {
         Self {
@@ -162,7 +168,7 @@ impl Leaving {
             // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
             returning: Pending::new(wiring.timing.credit_cycles.max(1)),
             ejected: Pending::new(wiring.timing.credit_cycles.max(1)),
-            instant: wiring.timing.credit_cycles <= 1,
+            instant: soon(wiring),
             patient: false,
             firsts: [Cycle::MAX; KINDS],
             touched: 0,
@@ -227,20 +233,17 @@ impl Leaving {
         };
     }
 
+    /// From now on every slot matters, not only the first one of a virtual channel.
+    pub fn be_precise(&mut self) {
+        (self.precise, self.instant) = (true, u16::MAX);
+    }
+
     /// Sends a slot that is free again back to its virtual channel's upstream end, of a flit that goes on.
     #[inline]
     pub fn give_back(&mut self, downstream: &mut [Downstream], at: u32) {
-        if self.is_instant() && downstream[at as usize].credits > 0 {
-            downstream[at as usize].credits += 1;
-        } else {
+        if !downstream[at as usize].take_back(self.instant) {
             self.returning.push(at);
         }
-    }
-
-    /// Whether slots that are free again need not be sent back while there are others.
-    #[inline]
-    pub fn is_instant(&self) -> bool {
-        self.instant && !self.precise
     }
 
     /// Whether anybody may wait for a slot.

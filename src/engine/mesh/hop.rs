@@ -31,6 +31,7 @@ impl Mesh<'_> {
         now: Cycle,
     ) -> u64 {
         let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, .. } = self;
+        let flits = &mut flits[..ports.len()];
         let (port_bits, queue_bits, all) = (wiring.port_bits, wiring.queue_bits, every(VCS as u32));
         let mut others = 0;
         while wanted != 0 {
@@ -65,6 +66,7 @@ impl Mesh<'_> {
                     ports_awake.wake(nth);
                 }
             }
+            port.want = want ^ first;
             let flit = Newcomer { queue: at as u32, port: nth as u32, tag, way };
             Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
         }
@@ -76,30 +78,32 @@ impl Mesh<'_> {
     #[inline(never)]
     pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
         let Self { wiring, routers, ports, queues, downstream, flits, leaving, newcomers, ports_awake, .. } = self;
+        let flits = &mut flits[..ports.len()];
         let all = every(VCS as u32);
         leaving.reserve(newcomers.len() as u32);
-        for newcomer in newcomers.drain(..) {
-            let nth = newcomer.port as usize;
-            let (tile, at) = wiring.place_of_queue(newcomer.queue as usize);
-            let (router, port) = (&mut routers[tile], &mut ports[nth]);
-            let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
-            let (alone, open) = (port.want == 1 << at, !PAUSING || leaving.pauses.is_open(nth, now));
-            let rivals = beside | port.held | u64::from(port.credited ^ all);
-            if alone && open && rivals == 0 {
+        for &newcomer in &*newcomers {
+            let (nth, at) = (newcomer.port as usize, newcomer.queue as usize);
+            let port = &mut ports[nth];
+            let own = 1 << (at & wiring.queue_mask);
+            let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
+            let beside = VCS == 2 && queues[at ^ 1].len != 0;
+            if alone && open && !beside && port.held == 0 && port.credited == all {
+                port.want = 0;
                 Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
                 continue;
             }
-            let Newcomer { queue, tag, way, .. } = newcomer;
-            let queue = &mut queues[queue as usize];
-            let outputs = 1 << (nth & ((1 << wiring.port_bits) - 1));
+            let Newcomer { tag, way, .. } = newcomer;
+            let queue = &mut queues[at];
+            let outputs = 1 << (nth & wiring.port_mask);
             (queue.front, queue.len) = (Flit { tag, way, outputs, index: 0, of: 1 }, 1);
-            router.occupied |= 1 << at;
-            if VCS == 1 && !open && (alone || port.held != 0) {
+            routers[at >> wiring.queue_bits].occupied |= own;
+            if PAUSING && VCS == 1 && !open && (alone || port.held != 0) {
                 port.wait(&mut downstream[nth], leaving, nth);
             } else {
                 ports_awake.wake(nth);
             }
         }
+        newcomers.clear();
     }
 }
 
@@ -130,31 +134,36 @@ struct Clear<'a> {
 }
 
 impl Clear<'_> {
-    /// Moves a flit, which is in its queue no more, to its output.
+    /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
     #[inline(always)]
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Newcomer, now: Cycle) {
         let Self { wiring, ports, queues, downstream, flits, leaving } = self;
         let (nth, Newcomer { tag, way, .. }) = (flit.port as usize, flit);
-        let (tile, output) = wiring.place_of(nth);
-        let at = flit.queue as usize - (tile << wiring.queue_bits);
-        let (queue, port) = (&mut queues[flit.queue as usize], &mut ports[nth]);
+        let (output, at) = (nth & wiring.port_mask, flit.queue as usize & wiring.queue_mask);
         // The channel that comes first in turn: the second one after a packet has taken the first one.
-        let vc = usize::from(VCS == 2 && usize::from(queue.turn) == output * VCS + 1);
-        queue.turn = (output * VCS + vc) as u16 + 1;
+        let vc = if VCS == 2 {
+            let turn = &mut queues[flit.queue as usize].turn;
+            let vc = usize::from(usize::from(*turn) == output * VCS + 1);
+            *turn = (output * VCS + vc) as u16 + 1;
+            vc
+        } else {
+            0
+        };
+        let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
         channel.turn = at as u8 + 1;
         channel.credits -= 1;
-        let starved = channel.credits == 0;
-        leaving.starved += u32::from(starved);
-        port.credited ^= u16::from(starved) << vc;
-        port.want &= !(1 << at);
+        if channel.credits == 0 {
+            leaving.starved += 1;
+            port.credited ^= 1 << vc;
+        }
         port.turn = (at / VCS) as u8 + 1;
+        flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
-        let input = &mut ports[(tile << wiring.port_bits) + at / VCS];
+        let input = &mut ports[flit.queue as usize / VCS];
         input.output_turn = output as u8 + 1;
         input.vc_turn = ((at + 1) % VCS) as u8;
         leaving.give_back(downstream, input.feed + (at % VCS) as u32);
-        flits[nth] += 1;
         if PAUSING {
             leaving.pauses.take(kind, nth, now);
         }

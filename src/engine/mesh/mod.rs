@@ -124,7 +124,7 @@ pub struct Mesh<'w> {
     newcomers: Vec<Newcomer>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
     followed: Vec<u32>,
-    /// Flits of the longest packet so far.
+    /// Flits of the longest packet for all of which there has to be room, so far.
     longest: u16,
     /// The cycle that is going on.
     now: Cycle,
@@ -161,41 +161,56 @@ impl<'w> Mesh<'w> {
     /// Whether somebody watches every cycle in which anything is due; if not, whether units need not be told of packets at once:
     /// these are then added to the deliveries of a later cycle, with their own.
     pub(super) fn watch(&mut self, watched: bool, patient: bool) {
-        (self.leaving.precise, self.leaving.patient) = (watched, patient && !watched);
+        self.leaving.patient = patient && !watched;
+        if watched {
+            self.leaving.be_precise();
+        }
+    }
+
+    /// Says how long packets may be, best before the first one comes.
+    pub(super) fn expect(&mut self, flits: u16) {
+        if flits > self.longest && self.wiring.cut_through() {
+            self.longest = flits;
+            self.leaving.be_precise();
+            self.take_credits(self.now);
+        }
     }
 
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         self.now = now;
-        match self.vcs {
-            1 => self.carry_flits::<1>(now, deliveries),
-            2 => self.carry_flits::<2>(now, deliveries),
-            _ => self.carry_flits::<0>(now, deliveries),
+        match (self.vcs, self.leaving.pauses.any()) {
+            (1, false) => self.carry_flits::<1, false>(now, deliveries),
+            (1, true) => self.carry_flits::<1, true>(now, deliveries),
+            (2, false) => self.carry_flits::<2, false>(now, deliveries),
+            (2, true) => self.carry_flits::<2, true>(now, deliveries),
+            _ => self.carry_flits::<0, true>(now, deliveries),
         }
     }
 
-    /// The same; `VCS` is the number of virtual channels, or 0 for any other one.
-    fn carry_flits<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+    /// The same; `VCS` is the number of virtual channels, or 0 for any other one, and `PAUSING` says whether there may be links
+    /// that do not take a flit in every cycle.
+    fn carry_flits<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         let first = deliveries.len();
-        self.arrive::<VCS>(now, deliveries);
+        self.arrive::<VCS, PAUSING>(now, deliveries);
         if deliveries.len() > first + 1 {
             deliveries[first..].sort_unstable();
         }
         if self.ports_awake.any() {
-            self.visit_all::<VCS>(now);
+            self.visit_all::<VCS, PAUSING>(now);
         }
     }
 
     /// Lets every router that is awake move what it can.
-    fn visit_all<const VCS: usize>(&mut self, now: Cycle) {
+    fn visit_all<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
         for nth in 0..self.ports_awake.groups() {
             let group = self.order.of(nth, self.ports_awake.groups());
             let mut words = self.ports_awake.take_group(group);
             while words != 0 {
                 let word = self.order.first(words);
                 words &= !(1 << word);
-                self.visit_word::<VCS>(group * 64 + word as usize, now);
+                self.visit_word::<VCS, PAUSING>(group * 64 + word as usize, now);
             }
         }
         self.step_up(now);
@@ -203,20 +218,18 @@ impl<'w> Mesh<'w> {
 
     /// The same for the routers of one word.
     #[inline]
-    fn visit_word<const VCS: usize>(&mut self, word: usize, now: Cycle) {
+    fn visit_word<const VCS: usize, const PAUSING: bool>(&mut self, word: usize, now: Cycle) {
         let mut wanted = self.ports_awake.take(word);
         self.leaving.reserve(wanted.count_ones());
-        if self.wiring.plain && !self.leaving.pauses.any() {
-            wanted = self.hop::<VCS, false>(word, wanted, now);
-        } else if self.wiring.plain {
-            wanted = self.hop::<VCS, true>(word, wanted, now);
+        if VCS != 0 && self.wiring.plain {
+            wanted = self.hop::<VCS, PAUSING>(word, wanted, now);
         }
         while wanted != 0 {
             let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
             let outputs = (wanted >> first) as u32 & self.wiring.sides;
             wanted &= !(u64::from(self.wiring.sides) << first);
             let tile = (word * 64 + first as usize) >> self.wiring.port_bits;
-            let again = Visit::<VCS>::of(self, tile, now).allocate(outputs);
+            let again = Visit::<VCS, PAUSING>::of(self, tile, now).allocate(outputs);
             if again != 0 {
                 self.ports_awake.wake_all(word, u64::from(again) << first);
             }

@@ -5,12 +5,12 @@ use super::allocate::Visit;
 use super::events::Arrival;
 use super::state::Flit;
 
-impl<const VCS: usize> Visit<'_, VCS> {
+impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
     /// Moves a flit of a queue, the first or one in the pool, to an output, into a virtual channel of its packet with a free slot.
     #[inline]
     pub(super) fn pass(&mut self, at: usize, place: u32, output: usize, vc: usize) {
         let flit = self.leave(at, place, output);
-        let first = output * self.vcs() + vc;
+        let first = self.channel(output) + vc;
         let (port, downstream) = (&mut self.ports[output], &mut self.downstream[first]);
         downstream.credits -= 1;
         let starved = downstream.credits == 0;
@@ -54,7 +54,9 @@ impl<const VCS: usize> Visit<'_, VCS> {
     #[inline]
     fn count(&mut self, output: usize, kind: u8) {
         self.flits[output] += 1;
-        self.leaving.pauses.take(kind, self.first_port as usize + output, self.now);
+        if PAUSING {
+            self.leaving.pauses.take(kind, self.first_port as usize + output, self.now);
+        }
     }
 
     /// Takes the first flit out of its queue and sends its slot's credit back.
@@ -69,6 +71,6 @@ impl<const VCS: usize> Visit<'_, VCS> {
             self.followed.push(self.first_queue + at as u32);
         }
         let (port, vc) = (at / self.vcs(), at % self.vcs());
-        self.leaving.returning.push(self.ports[port].feed + vc as u32);
+        self.leaving.give_back(self.downstream, self.ports[port].feed + vc as u32);
     }
 }

@@ -1,6 +1,6 @@
 //! Links that do not take a flit in every cycle, and who waits for them.
 
-use super::wiring::{KINDS, Wiring};
+use super::wiring::{FROM_UNITS, KINDS, Wiring};
 use crate::units::Cycle;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,7 +20,10 @@ pub(super) struct Pauses {
 
 impl Pauses {
     pub fn new(wiring: &Wiring) -> Self {
-        let links = if wiring.intervals.iter().any(|&interval| interval > 1) { wiring.links() } else { 0 };
+        let pausing = |kind: u8| wiring.intervals[kind as usize] > 1;
+        // A chip has links from its units in any case; those between chips only where the board has several.
+        let any = pausing(FROM_UNITS) || wiring.kind.iter().any(|&kind| pausing(kind));
+        let links = if any { wiring.links() } else { 0 };
         Self {
             intervals: wiring.intervals,
             free_at: vec![0; links],

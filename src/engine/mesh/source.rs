@@ -45,11 +45,7 @@ impl Mesh<'_> {
         let source = &mut self.sources[unit.index()];
         source.waiting.push_back(packet);
         source.peak = source.peak.max(source.waiting.len() as u64);
-        if packet.flits > self.longest {
-            self.longest = packet.flits;
-            self.leaving.precise = true;
-            self.take_credits(self.now);
-        }
+        self.expect(packet.flits);
         self.leaving.resident += 1;
         if packet.flits > 1 || !self.leaving.pauses.any() {
             self.sources_awake.wake(unit.index());

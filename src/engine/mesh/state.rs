@@ -141,4 +141,12 @@ impl Downstream {
     pub fn free(credits: u16) -> Self {
         Self { credits, owner: 0, turn: 0 }
     }
+
+    /// Takes a slot back that is free again, where there are so many others; otherwise it has to wait until it has come.
+    #[inline]
+    pub fn take_back(&mut self, others: u16) -> bool {
+        let many = self.credits >= others;
+        self.credits += u16::from(many);
+        many
+    }
 }

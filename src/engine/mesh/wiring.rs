@@ -96,6 +96,9 @@ pub struct Wiring {
     /// Bits of the index of a port, and of a queue, within its router.
     pub(super) port_bits: u32,
     pub(super) queue_bits: u32,
+    /// The same as masks.
+    pub(super) port_mask: usize,
+    pub(super) queue_mask: usize,
     /// Behind each side the port of the neighbour that faces it, both ways; behind a unit's port the unit.
     pub(super) behind: Vec<u32>,
     /// The kind of link behind each port; cycles of each kind of link, those in the router before it included, and from one flit to the next.
@@ -137,6 +140,7 @@ impl Wiring {
             return Err(EngineError::Torus { vcs });
         }
         let most = ports.iter().copied().max().unwrap_or(SIDES);
+        let (port_places, queue_places) = (most.next_power_of_two(), (most * vcs).next_power_of_two());
         let spot = |unit: &Unit| {
             let (x, y) = mesh.place(unit.tile);
             Spot { place: (x as u16, y as u16), here: 1 << (SIDES + unit.port) }
@@ -149,8 +153,10 @@ impl Wiring {
             ways: Ways::over(topology),
             places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
             count: ports.iter().map(|&ports| ports as u8).collect(),
-            port_bits: most.next_power_of_two().ilog2(),
-            queue_bits: (most * vcs).next_power_of_two().ilog2(),
+            port_bits: port_places.ilog2(),
+            queue_bits: queue_places.ilog2(),
+            port_mask: port_places as usize - 1,
+            queue_mask: queue_places as usize - 1,
             behind: vec![],
             kind: vec![],
             link_cycles: [
@@ -163,7 +169,7 @@ impl Wiring {
             intervals: [interval, interval, interval.max(serial), interval, interval],
             spots: units.iter().map(spot).collect(),
             units,
-            sides: ((1u64 << most.next_power_of_two()) - 1) as u32,
+            sides: ((1u64 << port_places) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
             plain: vcs <= 2 && timing.head_cycles == 0 && topology.noc.shape == Shape::Mesh,
             branchings: vec![],
@@ -234,13 +240,13 @@ impl Wiring {
     /// The router of a port, and which one of its ports it is.
     #[inline]
     pub(super) fn place_of(&self, port: usize) -> (usize, usize) {
-        (port >> self.port_bits, port & ((1 << self.port_bits) - 1))
+        (port >> self.port_bits, port & self.port_mask)
     }
 
     /// The router of a queue, and which one of its queues it is.
     #[inline]
     pub(super) fn place_of_queue(&self, queue: usize) -> (usize, usize) {
-        (queue >> self.queue_bits, queue & ((1 << self.queue_bits) - 1))
+        (queue >> self.queue_bits, queue & self.queue_mask)
     }
 
     /// The first queue of an input port.
