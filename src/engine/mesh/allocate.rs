@@ -16,6 +16,7 @@ pub(super) struct Visit<'a, const VCS: usize, const PAUSING: bool> {
     pub router: &'a mut Router,
     pub ports: &'a mut [Port],
     pub queues: &'a mut [Queue],
+    turns: &'a mut [u16],
     /// See [`Mesh::ready`].
     pub ready: &'a [Cycle],
     /// All virtual channels behind outputs: those of others, too, to which slots go back.
@@ -46,6 +47,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
             first_queue: queues.start as u32,
             first_port: ports.start as u32,
             queues: &mut mesh.queues[queues.clone()],
+            turns: &mut mesh.turns[queues.clone()],
             ready: mesh.ready.get(queues).unwrap_or_default(),
             downstream: &mut mesh.downstream,
             flits: &mut mesh.flits[ports],
@@ -250,14 +252,14 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
 
     #[inline]
     fn take_channel(&mut self, at: u32, output: usize, offers: u16) {
-        let (queue, first) = (&mut self.queues[at as usize], output * if VCS == 0 { self.vcs } else { VCS });
+        let (turn, first) = (&mut self.turns[at as usize], output * if VCS == 0 { self.vcs } else { VCS });
         let port = &mut self.ports[output];
         let vc = if VCS == 1 {
             0
         } else {
-            let turn = usize::from(queue.turn).wrapping_sub(first);
-            let vc = in_turn(u32::from(offers), if turn < self.vcs { turn as u8 } else { 0 }) as usize;
-            queue.turn = (first + vc + 1) as u16;
+            let from = usize::from(*turn).wrapping_sub(first);
+            let vc = in_turn(u32::from(offers), if from < self.vcs { from as u8 } else { 0 }) as usize;
+            *turn = (first + vc + 1) as u16;
             vc
         };
         port.owned |= 1 << vc;

@@ -122,16 +122,20 @@ impl Mesh<'_> {
         let Leaving { links, firsts, pool, .. } = leaving;
         let flits = links[kind].take(now);
         newcomers.reserve(flits.len());
-        for &Arrival { queue: at, tag, way, index, of } in links[kind].slices(flits).into_iter().flatten() {
-            let (tile, own) = wiring.place_of_queue(at as usize);
-            let outputs = wiring.outputs(way, routers[tile].place);
-            if queues[at as usize].len == 0 && of == 1 && wiring.plain && outputs.is_power_of_two() {
-                let port = (tile << wiring.port_bits) + outputs.trailing_zeros() as usize;
-                ports[port].want |= 1 << own;
-                newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
-            } else {
-                let flit = Flit { tag, way, outputs, index, of };
-                Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
+        for flits in links[kind].slices(flits) {
+            for &Arrival { queue: at, tag, way, index, of } in flits {
+                let (tile, own) = wiring.place_of_queue(at as usize);
+                let router = &mut routers[tile];
+                let outputs = wiring.outputs(way, router.place);
+                let bit = 1 << own;
+                if of == 1 && router.occupied & bit == 0 && wiring.plain && outputs.is_power_of_two() {
+                    let port = (tile << wiring.port_bits) + outputs.trailing_zeros() as usize;
+                    ports[port].want |= bit;
+                    newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
+                } else {
+                    let flit = Flit { tag, way, outputs, index, of };
+                    Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
+                }
             }
         }
         firsts[kind] = links[kind].first;

@@ -2,7 +2,7 @@
 
 use super::allocate::in_turn64;
 use super::events::{Arrival, Leaving};
-use super::state::{Downstream, Flit, Port, Queue, every};
+use super::state::{Downstream, Flit, Port, every};
 use super::wiring::Wiring;
 use super::{Mesh, Way};
 use crate::units::Cycle;
@@ -30,7 +30,7 @@ impl Mesh<'_> {
         mut wanted: u64,
         now: Cycle,
     ) -> u64 {
-        let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, .. } = self;
+        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, followed, ports_awake, .. } = self;
         let flits = &mut flits[..ports.len()];
         let (port_bits, queue_bits, all) = (wiring.port_bits, wiring.queue_bits, every(VCS as u32));
         let mut others = 0;
@@ -68,7 +68,7 @@ impl Mesh<'_> {
             }
             port.want = want ^ first;
             let flit = Newcomer { queue: at as u32, port: nth as u32, tag, way };
-            Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
+            Clear { wiring, ports, turns, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
         }
         others
     }
@@ -77,7 +77,7 @@ impl Mesh<'_> {
     /// their queues, and their outputs are woken.
     #[inline(never)]
     pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
-        let Self { wiring, routers, ports, queues, downstream, flits, leaving, newcomers, ports_awake, .. } = self;
+        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, newcomers, ports_awake, .. } = self;
         let flits = &mut flits[..ports.len()];
         let all = every(VCS as u32);
         leaving.reserve(newcomers.len() as u32);
@@ -86,17 +86,18 @@ impl Mesh<'_> {
             let port = &mut ports[nth];
             let own = 1 << (at & wiring.queue_mask);
             let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let beside = VCS == 2 && queues[at ^ 1].len != 0;
-            if alone && open && !beside && port.held == 0 && port.credited == all {
+            let router = &mut routers[at >> wiring.queue_bits];
+            let beside = if VCS == 2 { router.occupied & (1 << (at & wiring.queue_mask ^ 1)) } else { 0 };
+            if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
                 port.want = 0;
-                Clear { wiring, ports, queues, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
+                Clear { wiring, ports, turns, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
                 continue;
             }
             let Newcomer { tag, way, .. } = newcomer;
             let queue = &mut queues[at];
             let outputs = 1 << (nth & wiring.port_mask);
             (queue.front, queue.len) = (Flit { tag, way, outputs, index: 0, of: 1 }, 1);
-            routers[at >> wiring.queue_bits].occupied |= own;
+            router.occupied |= own;
             if PAUSING && VCS == 1 && !open && (alone || port.held != 0) {
                 port.wait(&mut downstream[nth], leaving, nth);
             } else {
@@ -127,7 +128,7 @@ impl Port {
 struct Clear<'a> {
     wiring: &'a Wiring,
     ports: &'a mut [Port],
-    queues: &'a mut [Queue],
+    turns: &'a mut [u16],
     downstream: &'a mut [Downstream],
     flits: &'a mut [u64],
     leaving: &'a mut Leaving,
@@ -137,12 +138,12 @@ impl Clear<'_> {
     /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
     #[inline(always)]
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Newcomer, now: Cycle) {
-        let Self { wiring, ports, queues, downstream, flits, leaving } = self;
+        let Self { wiring, ports, turns, downstream, flits, leaving } = self;
         let (nth, Newcomer { tag, way, .. }) = (flit.port as usize, flit);
         let (output, at) = (nth & wiring.port_mask, flit.queue as usize & wiring.queue_mask);
         // The channel that comes first in turn: the second one after a packet has taken the first one.
         let vc = if VCS == 2 {
-            let turn = &mut queues[flit.queue as usize].turn;
+            let turn = &mut turns[flit.queue as usize];
             let vc = usize::from(usize::from(*turn) == output * VCS + 1);
             *turn = (output * VCS + vc) as u16 + 1;
             vc

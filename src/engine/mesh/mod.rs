@@ -108,6 +108,8 @@ pub struct Mesh<'w> {
     ports: Vec<Port>,
     /// The virtual channels of the input sides, port by port.
     queues: Vec<Queue>,
+    /// The virtual channel that the head of each queue tries first, counted through all outputs of its router.
+    turns: Vec<u16>,
     /// When the head at the front of each queue may ask for a virtual channel, where it cannot at once.
     ready: Vec<Cycle>,
     /// The virtual channels behind the output sides, port by port, then those behind units' packet queues.
@@ -143,6 +145,7 @@ impl<'w> Mesh<'w> {
             routers: (0..wiring.tiles()).map(|tile| Router::new(wiring, tile)).collect(),
             ports: (0..ports).map(|port| Port::new(wiring, port)).collect(),
             queues: vec![Queue::empty(); queues],
+            turns: vec![0; queues],
             ready: vec![0; if wiring.timing.head_cycles > 1 { queues } else { 0 }],
             downstream: vec![Downstream::free(wiring.noc.buffer_flits as u16); (ports + units) * vcs],
             flits: vec![0; ports + units],

@@ -115,14 +115,12 @@ pub(super) struct Queue {
     pub last: u32,
     /// How many flits there are.
     pub len: u16,
-    /// The virtual channel that its head tries first, counted through all outputs.
-    pub turn: u16,
 }
 
 impl Queue {
     pub fn empty() -> Self {
         let front = Flit { tag: 0, way: Way::default(), outputs: 0, index: 0, of: 1 };
-        Self { front, second: NOTHING, last: NOTHING, len: 0, turn: 0 }
+        Self { front, second: NOTHING, last: NOTHING, len: 0 }
     }
 }
 
