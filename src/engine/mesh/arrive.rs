@@ -1,11 +1,11 @@
 //! Flits and credits reach routers, and wake those that can do something with them.
 
 use super::awake::Awake;
-use super::events::{Arrival, Leaving};
-use super::hop::Newcomer;
+use super::events::Leaving;
 use super::pool::Pool;
 use super::state::{Flit, Port, Queue, Router};
-use super::wiring::{TO_UNITS, Wiring, bits};
+use super::wheel::Arrival;
+use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
 
@@ -16,11 +16,11 @@ impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once.
     #[inline]
-    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        if self.leaving.first.min(self.leaving.firsts[TO_UNITS as usize]) > now {
-            return;
-        }
-        self.leaving.touch();
+    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        now: Cycle,
+        deliveries: &mut Vec<Delivery>,
+    ) {
         let returning = self.leaving.returning.len() + self.leaving.ejected.len();
         if returning > 0 && (self.leaving.counts_slots() || returning >= MANY_SLOTS) {
             self.take_credits(now);
@@ -30,17 +30,15 @@ impl Mesh<'_> {
                 self.reopen(link);
             }
         }
-        for kind in 0..TO_UNITS as usize {
-            if self.leaving.firsts[kind] <= now {
-                self.enqueue(kind, now);
-            }
-        }
-        if self.leaving.firsts[TO_UNITS as usize] <= now {
+        let mut flits = self.leaving.wheel.take(now);
+        self.enqueue(&mut flits, now);
+        if self.leaving.wheel.to_units().first <= now {
             self.eject(now, deliveries);
         }
-        if VCS != 0 && !self.newcomers.is_empty() {
-            self.move_on::<VCS, PAUSING>(now);
+        if VCS != 0 {
+            self.move_on::<VCS, PAUSING>(&flits, now);
         }
+        self.leaving.wheel.recycle(flits);
     }
 
     /// Slots that are free again by now can be filled.
@@ -67,12 +65,11 @@ impl Mesh<'_> {
 
     /// Units take flits, in the cycles in which they come.
     fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let kind = TO_UNITS as usize;
-        while let Some((cycle, flits)) = self.leaving.links[kind].take_first(now) {
-            self.leaving.ejected.reserve(flits.len());
-            self.leaving.resident -= flits.len() as u64;
-            let Leaving { links, ejected, instant, .. } = &mut self.leaving;
-            for &Arrival { queue: channel, tag, index, of, .. } in links[kind].slices(flits).into_iter().flatten() {
+        let Leaving { wheel, ejected, instant, last, resident, .. } = &mut self.leaving;
+        let flits = wheel.to_units_mut();
+        while let Some((cycle, taken)) = flits.take_first(now) {
+            *resident -= taken.len() as u64;
+            for &Arrival { queue: channel, tag, index, of, .. } in flits.slices(taken).into_iter().flatten() {
                 if !self.downstream[channel as usize].take_back(*instant) {
                     ejected.push(channel);
                 }
@@ -81,9 +78,9 @@ impl Mesh<'_> {
                     deliveries.push(Delivery { cycle, unit, tag });
                 }
             }
-            self.leaving.last = self.leaving.last.max(self.leaving.ejected.close(cycle));
+            ejected.close(cycle);
+            *last = cycle + self.wiring.timing.credit_cycles.max(1);
         }
-        self.leaving.firsts[kind] = self.leaving.links[kind].first;
     }
 
     /// Whoever sends into a virtual channel with a slot that is free again.
@@ -114,31 +111,27 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits of links of one kind come into their queues. Packets of one flit that come into empty ones, and ask for one output,
-    /// may move on at once.
+    /// Flits come into their queues. Packets of one flit that come into empty ones, and ask for one output, may move on at once:
+    /// they are left with that output as their index, the others without any flits.
     #[inline(never)]
-    fn enqueue(&mut self, kind: usize, now: Cycle) {
-        let Self { wiring, routers, ports, queues, ready, newcomers, ports_awake, leaving, .. } = self;
-        let Leaving { links, firsts, pool, .. } = leaving;
-        let flits = links[kind].take(now);
-        newcomers.reserve(flits.len());
-        for flits in links[kind].slices(flits) {
-            for &Arrival { queue: at, tag, way, index, of } in flits {
-                let (tile, own) = wiring.place_of_queue(at as usize);
-                let router = &mut routers[tile];
-                let outputs = wiring.outputs(way, router.place);
-                let bit = 1 << own;
-                if of == 1 && router.occupied & bit == 0 && wiring.plain && outputs.is_power_of_two() {
-                    let port = (tile << wiring.port_bits) + outputs.trailing_zeros() as usize;
-                    ports[port].want |= bit;
-                    newcomers.push(Newcomer { queue: at, port: port as u32, tag, way });
-                } else {
-                    let flit = Flit { tag, way, outputs, index, of };
-                    Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
-                }
+    fn enqueue(&mut self, flits: &mut [Arrival], now: Cycle) {
+        let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, .. } = self;
+        for flit in flits {
+            let Arrival { queue: at, tag, way, index, of } = *flit;
+            let (tile, own) = wiring.place_of_queue(at as usize);
+            let router = &mut routers[tile];
+            let outputs = wiring.outputs(way, router.place);
+            let bit = 1 << own;
+            if of == 1 && router.occupied & bit == 0 && wiring.plain && outputs.is_power_of_two() {
+                let output = outputs.trailing_zeros();
+                ports[(tile << wiring.port_bits) + output as usize].want |= bit;
+                flit.index = output as u16;
+            } else {
+                flit.of = 0;
+                let (flit, pool) = (Flit { tag, way, outputs, index, of }, &mut leaving.pool);
+                Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
             }
         }
-        firsts[kind] = links[kind].first;
     }
 
     /// The next flits of queues whose first ones have left come to the front.

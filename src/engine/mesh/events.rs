@@ -1,10 +1,10 @@
 //! What is underway between routers: flits on links, credits on their way back, flits on their way to units.
 
-use super::Way;
 use super::pauses::Pauses;
 use super::pool::Pool;
 use super::state::Downstream;
-use super::wiring::{KINDS, Wiring, bits};
+use super::wheel::Wheel;
+use super::wiring::Wiring;
 use crate::units::Cycle;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -30,25 +30,21 @@ impl<T: Copy + Default> Pending<T> {
         Self { first: Cycle::MAX, latency, events: vec![], head: 0, tail: 0, fresh: 0, waiting: VecDeque::new() }
     }
 
-    /// Makes room for so many events more.
-    pub fn reserve(&mut self, more: usize) {
-        if self.events.len() < self.tail - self.head + more {
-            self.grow(self.tail - self.head + more);
-        }
-    }
-
     #[cold]
-    fn grow(&mut self, len: usize) {
-        let mut events = vec![T::default(); len.next_power_of_two()];
+    fn grow(&mut self) {
+        let mut events = vec![T::default(); (2 * self.events.len()).max(16)];
         let mask = events.len() - 1;
         let old = self.events.len().wrapping_sub(1);
         (self.head..self.tail).for_each(|at| events[at & mask] = self.events[at & old]);
         self.events = events;
     }
 
-    /// Adds an event of the cycle that is going on, for which there is room.
+    /// Adds an event of the cycle that is going on.
     #[inline]
     pub fn push(&mut self, event: T) {
+        if self.len() == self.events.len() {
+            self.grow();
+        }
         let at = self.tail & (self.events.len() - 1);
         self.events[at] = event;
         self.tail += 1;
@@ -65,6 +61,11 @@ impl<T: Copy + Default> Pending<T> {
         self.fresh = self.tail;
         self.first = self.first.min(due);
         due
+    }
+
+    /// When the last of them are due; 0 if there are none.
+    pub fn last(&self) -> Cycle {
+        self.waiting.back().map_or(0, |&(due, _)| due)
     }
 
     /// How many events there are.
@@ -96,35 +97,13 @@ impl<T: Copy + Default> Pending<T> {
         let ahead = taken.len().min(self.events.len() - first);
         [&self.events[first..first + ahead], &self.events[..taken.len() - ahead]]
     }
-
-    /// An event that has been taken out, as long as no others are added.
-    #[inline]
-    pub fn get(&self, at: usize) -> T {
-        self.events[at & (self.events.len() - 1)]
-    }
-}
-
-/// A flit on its way over a link.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Arrival {
-    /// Its queue; on the way to a unit its virtual channel, whose slot is free again when
-    /// the unit has taken it.
-    pub queue: u32,
-    pub tag: u32,
-    pub way: Way,
-    pub index: u16,
-    pub of: u16,
 }
 
 /// All that has left a router and is not yet where it goes.
 #[derive(Debug, Clone)]
 pub(super) struct Leaving {
-    /// Flits on links, for each kind.
-    pub links: [Pending<Arrival>; KINDS],
-    /// When the first flits on the links of each kind are due.
-    pub firsts: [Cycle; KINDS],
-    /// Kinds of link on which flits have left in the cycle that is going on, one bit each.
-    touched: u8,
+    /// Flits on links.
+    pub wheel: Wheel,
     /// Slots on their way back to a virtual channel's upstream end: of flits that have gone on, and of those that units have taken.
     pub returning: Pending<u32>,
     pub ejected: Pending<u32>,
@@ -138,99 +117,59 @@ pub(super) struct Leaving {
     pub pool: Pool,
     /// Flits in queues, on links and on their way to units, and packets in sources.
     pub resident: u64,
-    /// Events of each kind for which there is room at least.
-    room: usize,
-    /// Whether anything may have been added in the cycle that is going on.
-    fresh: bool,
     /// Virtual channels without a free slot.
     pub starved: u32,
     /// Whether every slot that is free again matters, not only the first one of a virtual channel: to packets of several flits
     /// that move on only where all of them have room, and to somebody who watches.
     precise: bool,
-    /// When the first of all that was added before is due and may let somebody go on; at the end of time if there is nothing.
-    pub first: Cycle,
-    /// When the last of all is due.
+    /// When the last slot is back.
     pub last: Cycle,
-}
-
-/// Events for which room is made at once.
-const ROOM: usize = 256;
-
-/// How many slots a virtual channel must have for another one not to matter before it is back.
-fn soon(wiring: &Wiring) -> u16 {
-    u16::try_from(wiring.timing.credit_cycles.max(1)).unwrap_or(u16::MAX)
 }
 
 impl Leaving {
     pub fn new(wiring: &Wiring) -> Self {
+        // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
+        let credit_cycles = wiring.timing.credit_cycles.max(1);
         Self {
-            links: wiring.link_cycles.map(Pending::new),
-            // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
-            returning: Pending::new(wiring.timing.credit_cycles.max(1)),
-            ejected: Pending::new(wiring.timing.credit_cycles.max(1)),
-            instant: soon(wiring),
+            wheel: Wheel::new(wiring),
+            returning: Pending::new(credit_cycles),
+            ejected: Pending::new(credit_cycles),
+            // Sending takes one slot in a cycle.
+            instant: u16::try_from(credit_cycles).unwrap_or(u16::MAX),
             patient: false,
-            firsts: [Cycle::MAX; KINDS],
-            touched: 0,
             pauses: Pauses::new(wiring),
             pool: Pool::new(),
             resident: 0,
-            room: 0,
-            fresh: false,
             starved: 0,
             precise: false,
-            first: Cycle::MAX,
             last: 0,
         }
-    }
-
-    /// Makes room for what so many ports can send in a cycle.
-    #[inline]
-    pub fn reserve(&mut self, ports: u32) {
-        self.fresh = true;
-        if self.room < ports as usize {
-            self.room = ROOM.max(ports as usize);
-            self.links.iter_mut().for_each(|link| link.reserve(self.room));
-            self.returning.reserve(self.room);
-        }
-        self.room -= ports as usize;
     }
 
     /// Ends a cycle.
     #[inline]
     pub fn close(&mut self, now: Cycle) {
-        if !std::mem::take(&mut self.fresh) {
-            return;
-        }
-        let mut last = self.last.max(self.pauses.last).max(self.returning.close(now));
-        for kind in bits(std::mem::take(&mut self.touched).into()) {
-            let link = &mut self.links[kind as usize];
-            last = last.max(link.close(now));
-            self.firsts[kind as usize] = link.first;
-        }
-        self.last = last;
-        self.look();
+        self.wheel.close(now);
+        self.last = self.last.max(self.returning.close(now));
     }
 
-    /// Something has been taken out in this cycle.
-    #[inline]
-    pub fn touch(&mut self) {
-        self.fresh = true;
-    }
-
-    /// Looks when the first of it is due for which anybody may wait. A slot that is free again matters to nobody where every
-    /// virtual channel has another one: it comes with whatever is due next.
-    #[inline]
-    fn look(&mut self) {
-        let [between @ .., to_units] = &self.firsts;
-        let first = between.iter().fold(self.pauses.first(), |first, &link| first.min(link));
-        self.first = if self.counts_slots() {
-            first.min(*to_units).min(self.returning.first).min(self.ejected.first)
+    /// When the first of all is due for which anybody may wait, after `now`; at the end of time if there is nothing. A slot that
+    /// is free again matters to nobody where every virtual channel has another one: it comes with whatever is due next.
+    pub fn first(&self, now: Cycle) -> Cycle {
+        let between = self.wheel.first(now).min(self.pauses.first());
+        let to_units = self.wheel.to_units().first;
+        if self.counts_slots() {
+            between.min(to_units).min(self.returning.first).min(self.ejected.first)
         } else if self.patient {
-            first
+            between
         } else {
-            first.min(*to_units)
-        };
+            between.min(to_units)
+        }
+    }
+
+    /// When the last of all is due.
+    pub fn last(&self) -> Cycle {
+        self.last.max(self.pauses.last).max(self.wheel.to_units().last())
     }
 
     /// From now on every slot matters, not only the first one of a virtual channel.
@@ -251,13 +190,6 @@ impl Leaving {
     pub fn counts_slots(&self) -> bool {
         self.starved > 0 || self.precise
     }
-
-    /// Puts a flit on a link.
-    #[inline]
-    pub fn over_link(&mut self, kind: u8, flit: Arrival) {
-        self.touched |= 1 << kind;
-        self.links[kind as usize].push(flit);
-    }
 }
 
 #[cfg(test)]
@@ -269,9 +201,9 @@ mod tests {
         let mut pending: Pending<u64> = Pending::new(3);
         let (mut came, mut wanted) = (vec![], vec![]);
         for now in 0..40 {
-            came.extend(pending.take(now).map(|at| (now, pending.get(at))));
+            let due = pending.take(now);
+            came.extend(pending.slices(due).into_iter().flatten().map(|&event| (now, event)));
             let count = now % 7 * 5;
-            pending.reserve(count as usize);
             for event in 0..count {
                 pending.push(event);
                 wanted.push((now + 3, event));

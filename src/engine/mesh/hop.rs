@@ -1,21 +1,22 @@
 //! The common case, in one go: flits without rivals.
 
 use super::allocate::in_turn64;
-use super::events::{Arrival, Leaving};
+use super::events::Leaving;
 use super::state::{Downstream, Flit, Port, every};
+use super::wheel::Arrival;
 use super::wiring::Wiring;
 use super::{Mesh, Way};
 use crate::units::Cycle;
 
-/// A packet of one flit that has just come into an empty queue, and asks for one output.
+/// A packet of one flit that asks for one output.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Newcomer {
+struct Single {
     /// Its queue, counted through the network.
-    pub queue: u32,
+    queue: usize,
     /// The port of the output.
-    pub port: u32,
-    pub tag: u32,
-    pub way: Way,
+    port: usize,
+    tag: u32,
+    way: Way,
 }
 
 impl Mesh<'_> {
@@ -67,36 +68,36 @@ impl Mesh<'_> {
                 }
             }
             port.want = want ^ first;
-            let flit = Newcomer { queue: at as u32, port: nth as u32, tag, way };
+            let flit = Single { queue: at, port: nth, tag, way };
             Clear { wiring, ports, turns, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
         }
         others
     }
 
-    /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others stay in
-    /// their queues, and their outputs are woken.
+    /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others that might
+    /// have stay in their queues, and their outputs are woken.
     #[inline(never)]
-    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, newcomers, ports_awake, .. } = self;
-        let flits = &mut flits[..ports.len()];
+    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &[Arrival], now: Cycle) {
+        let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
+        let flits_of = &mut counts[..ports.len()];
         let all = every(VCS as u32);
-        leaving.reserve(newcomers.len() as u32);
-        for &newcomer in &*newcomers {
-            let (nth, at) = (newcomer.port as usize, newcomer.queue as usize);
-            let port = &mut ports[nth];
-            let own = 1 << (at & wiring.queue_mask);
-            let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let router = &mut routers[at >> wiring.queue_bits];
-            let beside = if VCS == 2 { router.occupied & (1 << (at & wiring.queue_mask ^ 1)) } else { 0 };
-            if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
-                port.want = 0;
-                Clear { wiring, ports, turns, downstream, flits, leaving }.pass::<VCS, PAUSING>(newcomer, now);
+        for &Arrival { queue, tag, way, index: output, of } in flits {
+            if of == 0 {
                 continue;
             }
-            let Newcomer { tag, way, .. } = newcomer;
-            let queue = &mut queues[at];
-            let outputs = 1 << (nth & wiring.port_mask);
-            (queue.front, queue.len) = (Flit { tag, way, outputs, index: 0, of: 1 }, 1);
+            let (tile, at) = wiring.place_of_queue(queue as usize);
+            let (nth, own) = ((tile << wiring.port_bits) + usize::from(output), 1 << at);
+            let (router, port) = (&mut routers[tile], &mut ports[nth]);
+            let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
+            let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
+            if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
+                port.want = 0;
+                let flit = Single { queue: queue as usize, port: nth, tag, way };
+                Clear { wiring, ports, turns, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, now);
+                continue;
+            }
+            let queue = &mut queues[queue as usize];
+            (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index: 0, of: 1 }, 1);
             router.occupied |= own;
             if PAUSING && VCS == 1 && !open && (alone || port.held != 0) {
                 port.wait(&mut downstream[nth], leaving, nth);
@@ -104,7 +105,6 @@ impl Mesh<'_> {
                 ports_awake.wake(nth);
             }
         }
-        newcomers.clear();
     }
 }
 
@@ -137,13 +137,13 @@ struct Clear<'a> {
 impl Clear<'_> {
     /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
     #[inline(always)]
-    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Newcomer, now: Cycle) {
+    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, now: Cycle) {
         let Self { wiring, ports, turns, downstream, flits, leaving } = self;
-        let (nth, Newcomer { tag, way, .. }) = (flit.port as usize, flit);
-        let (output, at) = (nth & wiring.port_mask, flit.queue as usize & wiring.queue_mask);
+        let Single { queue, port: nth, tag, way } = flit;
+        let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
         // The channel that comes first in turn: the second one after a packet has taken the first one.
         let vc = if VCS == 2 {
-            let turn = &mut turns[flit.queue as usize];
+            let turn = &mut turns[queue];
             let vc = usize::from(usize::from(*turn) == output * VCS + 1);
             *turn = (output * VCS + vc) as u16 + 1;
             vc
@@ -161,7 +161,7 @@ impl Clear<'_> {
         port.turn = (at / VCS) as u8 + 1;
         flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
-        let input = &mut ports[flit.queue as usize / VCS];
+        let input = &mut ports[queue / VCS];
         input.output_turn = output as u8 + 1;
         input.vc_turn = ((at + 1) % VCS) as u8;
         leaving.give_back(downstream, input.feed + (at % VCS) as u32);
@@ -169,7 +169,7 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.over_link(kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
+        leaving.wheel.put(kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
     }
 }
 

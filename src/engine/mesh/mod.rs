@@ -32,6 +32,7 @@ mod pool;
 mod source;
 mod standstill;
 mod state;
+mod wheel;
 mod wiring;
 
 pub use standstill::Stuck;
@@ -41,7 +42,6 @@ use crate::units::{Cycle, UnitId};
 use allocate::Visit;
 use awake::Awake;
 use events::Leaving;
-use hop::Newcomer;
 use source::Source;
 use state::{Downstream, Port, Queue, Router};
 use wiring::bits64;
@@ -122,8 +122,6 @@ pub struct Mesh<'w> {
     leaving: Leaving,
     /// Virtual channels that have a free slot again, until those who wait for one are woken.
     revived: Vec<u32>,
-    /// Flits that have come into empty queues in this cycle.
-    newcomers: Vec<Newcomer>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
     followed: Vec<u32>,
     /// Flits of the longest packet for all of which there has to be room, so far.
@@ -154,7 +152,6 @@ impl<'w> Mesh<'w> {
             sources_awake: Awake::new(units),
             leaving: Leaving::new(wiring),
             revived: vec![],
-            newcomers: vec![],
             followed: vec![],
             longest: 1,
             now: 0,
@@ -223,7 +220,6 @@ impl<'w> Mesh<'w> {
     #[inline]
     fn visit_word<const VCS: usize, const PAUSING: bool>(&mut self, word: usize, now: Cycle) {
         let mut wanted = self.ports_awake.take(word);
-        self.leaving.reserve(wanted.count_ones());
         if VCS != 0 && self.wiring.plain {
             wanted = self.hop::<VCS, PAUSING>(word, wanted, now);
         }
@@ -245,7 +241,6 @@ impl<'w> Mesh<'w> {
             for word in bits64(self.sources_awake.take_group(group)) {
                 let word = group * 64 + word as usize;
                 let sources = self.sources_awake.take(word);
-                self.leaving.reserve(sources.count_ones());
                 for source in bits64(sources) {
                     let source = word * 64 + source as usize;
                     if self.send(source) {
@@ -263,11 +258,12 @@ impl<'w> Mesh<'w> {
         if self.ports_awake.any() || self.sources_awake.any() {
             return Some(now + 1);
         }
-        if self.leaving.first < Cycle::MAX {
-            return Some(self.leaving.first.max(now + 1));
+        let (first, last) = (self.leaving.first(now), self.leaving.last());
+        if first < Cycle::MAX {
+            return Some(first.max(now + 1));
         }
         // What nobody waits for takes its time, too.
-        (self.leaving.last > now).then_some(self.leaving.last)
+        (last > now).then_some(last)
     }
 
     /// Whether no packet is underway.

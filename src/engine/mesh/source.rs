@@ -1,8 +1,8 @@
 //! The queue in which a unit's packets wait for their router: as long as it needs to be.
 
 use super::allocate::in_turn;
-use super::events::Arrival;
 use super::state::every;
+use super::wheel::Arrival;
 use super::wiring::{FROM_UNITS, Wiring};
 use super::{Mesh, Packet};
 use crate::units::{Cycle, UnitId};
@@ -51,7 +51,6 @@ impl Mesh<'_> {
             self.sources_awake.wake(unit.index());
         } else if self.sources[unit.index()].waiting.len() == 1 {
             // Nobody is before it: it leaves at once.
-            self.leaving.reserve(1);
             if self.send(unit.index()) {
                 self.sources_awake.wake(unit.index());
             }
@@ -95,7 +94,7 @@ impl Mesh<'_> {
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
-        self.leaving.over_link(FROM_UNITS, Arrival { queue, tag, way, index, of });
+        self.leaving.wheel.put(FROM_UNITS, Arrival { queue, tag, way, index, of });
         self.leaving.resident += 1;
         source.idle_from = self.now + 1;
         source.sent = index + 1;
