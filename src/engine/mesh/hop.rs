@@ -2,6 +2,7 @@
 
 use super::allocate::in_turn64;
 use super::events::Leaving;
+use super::rivals::{Rivals, take_turn};
 use super::state::{Downstream, Flit, Port, every};
 use super::wheel::Arrival;
 use super::wiring::Wiring;
@@ -20,9 +21,8 @@ struct Single {
 }
 
 impl Mesh<'_> {
-    /// Moves flits to the outputs of a word that are `wanted`: every packet of one flit that is alone in its port and alone in
-    /// asking for its output, behind which all virtual channels have a free slot. What it asks for it gets. With one virtual
-    /// channel, the packet that holds it has no rivals either. The other outputs.
+    /// Moves packets of one flit to the outputs of a word that are `wanted`, where each packet that asks for an output is alone in
+    /// its port: no port has to choose between outputs, so that each output settles who goes. The other outputs.
     /// `PAUSING` says whether there are links that do not take a flit in every cycle.
     #[inline(never)]
     pub(super) fn hop<const VCS: usize, const PAUSING: bool>(
@@ -33,43 +33,54 @@ impl Mesh<'_> {
     ) -> u64 {
         let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, followed, ports_awake, .. } = self;
         let flits = &mut flits[..ports.len()];
-        let (port_bits, queue_bits, all) = (wiring.port_bits, wiring.queue_bits, every(VCS as u32));
         let mut others = 0;
         while wanted != 0 {
             let nth = word * 64 + wanted.trailing_zeros() as usize;
             let bit = wanted & wanted.wrapping_neg();
             wanted ^= bit;
-            let tile = nth >> port_bits;
+            let (tile, output) = wiring.place_of(nth);
             let (router, port) = (&mut routers[tile], &mut ports[nth]);
-            let (want, alone) = (port.want, alone::<VCS>(router.occupied) & !router.odd);
-            if PAUSING && VCS == 1 && want & !alone == 0 && !leaving.pauses.is_open(nth, now) {
+            let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd) != 0;
+            let open = !PAUSING || leaving.pauses.is_open(nth, now);
+            if PAUSING && VCS == 1 && !crowded && !open {
                 port.wait(&mut downstream[nth], leaving, nth);
                 continue;
             }
-            let (first, held) = if VCS == 1 && port.held != 0 { (port.held & want, 0) } else { (want, port.held) };
-            let rivals = (first & first.wrapping_sub(1)) | (first & !alone) | held | u64::from(port.credited ^ all);
-            if first == 0 || rivals != 0 || (PAUSING && !leaving.pauses.is_open(nth, now)) {
+            if crowded || !open {
                 others |= bit;
                 continue;
             }
-            let at = (tile << queue_bits) + first.trailing_zeros() as usize;
-            let queue = &mut queues[at];
+            let first = tile << wiring.queue_bits;
+            let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
+            let settled = Rivals { port, channels, turns: &mut turns[first..], output }.settle();
+            let Some(at) = settled.winner else {
+                if settled.again {
+                    ports_awake.wake(nth);
+                }
+                continue;
+            };
+            ports[(first + at) / VCS].take_turns::<VCS>(at, output);
+            let Some(vc) = settled.channel else {
+                ports_awake.wake(nth);
+                continue;
+            };
+            let queue = &mut queues[first + at];
             let Flit { tag, way, .. } = queue.front;
             queue.len -= 1;
             if queue.len == 0 {
-                router.occupied ^= first;
+                router.occupied ^= 1 << at;
             } else {
-                followed.push(at as u32);
+                followed.push((first + at) as u32);
             }
-            if VCS == 1 {
-                (port.held, port.owned) = (0, 0);
-                if want != first {
-                    ports_awake.wake(nth);
-                }
+            let port = &mut ports[nth];
+            port.want ^= 1 << at;
+            port.held ^= 1 << at;
+            port.owned ^= 1 << vc;
+            if port.want != 0 {
+                ports_awake.wake(nth);
             }
-            port.want = want ^ first;
-            let flit = Single { queue: at, port: nth, tag, way };
-            Clear { wiring, ports, turns, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, now);
+            let flit = Single { queue: first + at, port: nth, tag, way };
+            Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
         }
         others
     }
@@ -92,8 +103,12 @@ impl Mesh<'_> {
             let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
             if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
                 port.want = 0;
+                port.turn = (at / VCS) as u8 + 1;
+                let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], usize::from(output) * VCS) } else { 0 };
+                downstream[nth * VCS + vc].turn = at as u8 + 1;
                 let flit = Single { queue: queue as usize, port: nth, tag, way };
-                Clear { wiring, ports, turns, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, now);
+                ports[queue as usize / VCS].take_turns::<VCS>(at, usize::from(output));
+                Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
                 continue;
             }
             let queue = &mut queues[queue as usize];
@@ -109,6 +124,13 @@ impl Mesh<'_> {
 }
 
 impl Port {
+    /// Notes that this input has taken an output for one of its queues: others go first the next time.
+    #[inline]
+    fn take_turns<const VCS: usize>(&mut self, at: usize, output: usize) {
+        self.output_turn = output as u8 + 1;
+        self.vc_turn = ((at + 1) % VCS) as u8;
+    }
+
     /// Packets of one flit ask for a link that cannot take any now, over one virtual channel: one of them takes it.
     #[inline]
     fn wait(&mut self, downstream: &mut Downstream, leaving: &mut Leaving, link: usize) {
@@ -128,7 +150,6 @@ impl Port {
 struct Clear<'a> {
     wiring: &'a Wiring,
     ports: &'a mut [Port],
-    turns: &'a mut [u16],
     downstream: &'a mut [Downstream],
     flits: &'a mut [u64],
     leaving: &'a mut Leaving,
@@ -137,34 +158,20 @@ struct Clear<'a> {
 impl Clear<'_> {
     /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
     #[inline(always)]
-    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, now: Cycle) {
-        let Self { wiring, ports, turns, downstream, flits, leaving } = self;
+    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
+        let Self { wiring, ports, downstream, flits, leaving } = self;
         let Single { queue, port: nth, tag, way } = flit;
-        let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
-        // The channel that comes first in turn: the second one after a packet has taken the first one.
-        let vc = if VCS == 2 {
-            let turn = &mut turns[queue];
-            let vc = usize::from(usize::from(*turn) == output * VCS + 1);
-            *turn = (output * VCS + vc) as u16 + 1;
-            vc
-        } else {
-            0
-        };
+        let output = nth & wiring.port_mask;
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
-        channel.turn = at as u8 + 1;
         channel.credits -= 1;
         if channel.credits == 0 {
             leaving.starved += 1;
             port.credited ^= 1 << vc;
         }
-        port.turn = (at / VCS) as u8 + 1;
         flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
-        let input = &mut ports[queue / VCS];
-        input.output_turn = output as u8 + 1;
-        input.vc_turn = ((at + 1) % VCS) as u8;
-        leaving.give_back(downstream, input.feed + (at % VCS) as u32);
+        leaving.give_back(downstream, ports[queue / VCS].feed + (queue % VCS) as u32);
         if PAUSING {
             leaving.pauses.take(kind, nth, now);
         }

@@ -29,6 +29,7 @@ mod look;
 mod pass;
 mod pauses;
 mod pool;
+mod rivals;
 mod source;
 mod standstill;
 mod state;
