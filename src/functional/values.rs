@@ -21,6 +21,21 @@ impl Values {
         }
     }
 
+    /// `count` zeros, to become whole numbers from 0 to `most`.
+    pub(super) fn rest(count: usize, most: u32) -> Self {
+        if most <= i8::MAX as u32 { Self::Bytes(vec![0; count]) } else { Self::Narrow(vec![0; count]) }
+    }
+
+    /// Puts values, which fit, from `first` on.
+    #[inline(always)]
+    pub(super) fn put(&mut self, first: usize, values: &[i32]) {
+        match self {
+            Self::Bytes(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value as u8),
+            Self::Narrow(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value),
+            Self::Wide(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into()),
+        }
+    }
+
     /// Values in as few bits as they need.
     pub(super) fn of(values: Vec<i64>) -> Self {
         let narrow: Result<Vec<i32>, _> = values.iter().map(|&value| i32::try_from(value)).collect();

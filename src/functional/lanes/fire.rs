@@ -22,8 +22,8 @@ pub(in crate::functional) struct Signed<'a> {
 /// What is added to the potentials of a position.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::functional) enum Inflow<'a> {
-    /// In each of the first steps, in rows of whole registers.
-    Rows(&'a [i32]),
+    /// Rows of whole registers, one for each step from `delay` on; and a bias in each of the first `driven` steps.
+    Rows { sums: &'a [i32], delay: usize, bias: &'a [i32], driven: usize },
     /// Rows of words, whole registers from `first` on, every `pitch` for a step from `delay` on; and a bias in each of the
     /// first `driven` steps.
     Scattered { rows: &'a [i16], first: usize, pitch: usize, delay: usize, bias: &'a [i32], driven: usize },
@@ -34,7 +34,10 @@ impl<'a> Inflow<'a> {
     #[inline(always)]
     fn sums(self, step: usize, stride: usize, (first, count): (usize, usize)) -> Option<&'a [i32]> {
         match self {
-            Self::Rows(sums) => sums.get(step * stride + first..step * stride + first + count),
+            Self::Rows { sums, delay, .. } => {
+                let first = step.checked_sub(delay)? * stride + first;
+                sums.get(first..first + count)
+            }
             Self::Scattered { .. } => None,
         }
     }
@@ -43,7 +46,7 @@ impl<'a> Inflow<'a> {
     #[inline(always)]
     fn words(self, step: usize, (at, count): (usize, usize)) -> Option<&'a [i16]> {
         match self {
-            Self::Rows(_) => None,
+            Self::Rows { .. } => None,
             Self::Scattered { rows, first, pitch, delay, .. } => {
                 let at = first + at + step.checked_sub(delay)? * pitch;
                 rows.get(at..at + count)
@@ -55,8 +58,9 @@ impl<'a> Inflow<'a> {
     #[inline(always)]
     fn bias(self, first: usize, count: usize) -> (&'a [i32], usize) {
         match self {
-            Self::Rows(_) => (&[], 0),
-            Self::Scattered { bias, driven, .. } => (&bias[first..bias.len().min(first + count)], driven),
+            Self::Rows { bias, driven, .. } | Self::Scattered { bias, driven, .. } => {
+                (&bias[first.min(bias.len())..bias.len().min(first + count)], driven)
+            }
         }
     }
 }
@@ -69,15 +73,15 @@ pub(in crate::functional) struct Course<'a> {
     pub steps: (usize, usize),
 }
 
-/// Where bits of a register of neurons go: a row for each step, words of positive spikes and as many of negative ones.
-struct Marks<'a> {
-    bits: &'a mut Vec<u64>,
-    first: usize,
+/// Where bits of neurons go: a row for each step, words of positive spikes and as many of negative ones.
+pub(in crate::functional) struct Marks<'a> {
+    pub bits: &'a mut Vec<u64>,
+    pub first: usize,
     /// Words of a row.
-    row: usize,
-    /// The register's word within a sign, and its place in there.
-    word: usize,
-    shift: usize,
+    pub row: usize,
+    /// The neurons' word within a sign, and the place of the first one in there.
+    pub word: usize,
+    pub shift: usize,
 }
 
 impl Marks<'_> {
@@ -104,27 +108,44 @@ impl Signed<'_> {
         let row = 2 * neurons.div_ceil(WORD).max(1);
         assert!(counts.len() >= neurons);
         bits.resize(first + course.steps.0 * row, 0);
-        let mut rests = true;
+        (0..neurons).step_by(WORD).fold(true, |rests, at| {
+            let marks = Marks { bits, first, row, word: at / WORD, shift: 0 };
+            self.word(level, course, at, counts, marks) && rests
+        })
+    }
+
+    /// Runs neurons whose bits lie in one word; gives their counts at the end. Says whether they came to rest.
+    ///
+    /// # Panics
+    /// If there are fewer counts than neurons, or they do not fit into the word.
+    #[inline(always)]
+    pub fn run_word(self, level: Level, course: Course, counts: &mut [i32], marks: Marks) -> bool {
+        let neurons = self.thresholds.len();
+        assert!(counts.len() >= neurons && neurons + marks.shift <= WORD);
+        self.word(level, course, 0, counts, marks)
+    }
+
+    /// Runs neurons from `first` on, those whose bits lie in one word.
+    #[inline(always)]
+    fn word(self, level: Level, course: Course, first: usize, counts: &mut [i32], marks: Marks) -> bool {
+        let last = self.thresholds.len().min(first + WORD);
         #[cfg(target_arch = "x86_64")]
         if level.0 == Set::Avx512 {
-            for at in (0..neurons).step_by(WORD) {
-                let marks = Marks { bits, first, row, word: at / WORD, shift: 0 };
-                // SAFETY: the processor has the instructions
-                rests &= unsafe {
-                    match (neurons - at).div_ceil(LANES) {
-                        1 => self.avx512::<1>(course, at, counts, marks),
-                        2 => self.avx512::<2>(course, at, counts, marks),
-                        3 => self.avx512::<3>(course, at, counts, marks),
-                        _ => self.avx512::<4>(course, at, counts, marks),
-                    }
-                };
-            }
-            return rests;
+            // SAFETY: the processor has the instructions
+            return unsafe {
+                match (last - first).div_ceil(LANES) {
+                    1 => self.avx512::<1>(course, first, counts, marks),
+                    2 => self.avx512::<2>(course, first, counts, marks),
+                    3 => self.avx512::<3>(course, first, counts, marks),
+                    _ => self.avx512::<4>(course, first, counts, marks),
+                }
+            };
         }
         let _ = level;
-        for at in (0..neurons).step_by(LANES) {
-            let marks = Marks { bits, first, row, word: at / WORD, shift: at % WORD };
-            rests &= self.plain(course, at, counts, marks);
+        let mut rests = true;
+        for at in (first..last).step_by(LANES) {
+            let shift = marks.shift + at - first;
+            rests &= self.plain(course, at, counts, Marks { bits: &mut *marks.bits, shift, ..marks });
         }
         rests
     }
@@ -194,32 +215,39 @@ impl Signed<'_> {
         let biases = load::<C>(bias);
         let (mut potentials, mut count) = (thresholds, [zero; C]);
         potentials.iter_mut().for_each(|potential| *potential = _mm512_srai_epi32::<1>(*potential));
+        let lowest = thresholds.map(|threshold| if self.symmetric { _mm512_sub_epi32(one, threshold) } else { zero });
         let mut rests = true;
         for step in 0..course.steps.1 {
             let (mut plus, mut minus) = (0, 0);
             let sums = course.inflow.sums(step, stride, (first, C * LANES));
             let words = course.inflow.words(step, (first, C * LANES));
-            for c in 0..C {
-                let (threshold, mut potential) = (thresholds[c], potentials[c]);
-                if let Some(sums) = sums {
+            if let Some(sums) = sums {
+                for (c, potential) in potentials.iter_mut().enumerate() {
                     // SAFETY: there are `C` registers of sums
                     let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().add(c * LANES).cast()) };
-                    potential = _mm512_add_epi32(potential, sums);
+                    *potential = _mm512_add_epi32(*potential, sums);
                 }
-                if let Some(words) = words {
+            }
+            if let Some(words) = words {
+                for (c, potential) in potentials.iter_mut().enumerate() {
                     // SAFETY: there are `C` registers of words
                     let words = unsafe { _mm256_loadu_si256(words.as_ptr().add(c * LANES).cast()) };
-                    potential = _mm512_add_epi32(potential, _mm512_cvtepi16_epi32(words));
+                    *potential = _mm512_add_epi32(*potential, _mm512_cvtepi16_epi32(words));
                 }
-                if step < driven {
-                    potential = _mm512_add_epi32(potential, biases[c]);
-                }
-                let lowest = if self.symmetric { _mm512_sub_epi32(one, threshold) } else { zero };
+            }
+            if step < driven {
+                potentials
+                    .iter_mut()
+                    .zip(biases)
+                    .for_each(|(potential, bias)| *potential = _mm512_add_epi32(*potential, bias));
+            }
+            for c in 0..C {
+                let (threshold, potential, lowest) = (thresholds[c], potentials[c], lowest[c]);
                 let up = _mm512_mask_cmpge_epi32_mask(there[c], potential, threshold);
                 let up = _mm512_mask_cmplt_epi32_mask(up, count[c], limit);
                 let down = _mm512_mask_cmplt_epi32_mask(there[c], potential, lowest);
                 let down = _mm512_mask_cmpgt_epi32_mask(down, count[c], zero);
-                potential = _mm512_mask_sub_epi32(potential, up, potential, threshold);
+                let potential = _mm512_mask_sub_epi32(potential, up, potential, threshold);
                 potentials[c] = _mm512_mask_add_epi32(potential, down, potential, threshold);
                 let more = _mm512_mask_add_epi32(count[c], up, count[c], one);
                 count[c] = _mm512_mask_sub_epi32(more, down, more, one);
@@ -276,8 +304,9 @@ mod tests {
             for (symmetric, steps) in [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3))] {
                 let signed = Signed { thresholds: &thresholds, symmetric, limit: 4 };
                 let mut wanted: Option<(bool, Vec<i32>, Vec<u64>)> = None;
-                for (level, inflow) in Level::all().flat_map(|level| [(level, Inflow::Rows(&sums)), (level, scattered)])
-                {
+                for (level, inflow) in Level::all().flat_map(|level| {
+                    [(level, Inflow::Rows { sums: &sums, delay: 0, bias: &[], driven: 0 }), (level, scattered)]
+                }) {
                     let (mut counts, mut bits) = (vec![7; neurons as usize], vec![3]);
                     let rests = signed.run(level, Course { inflow, steps }, &mut counts, &mut bits);
                     // rows in which nothing fires may or may not be there at the end

@@ -1,9 +1,11 @@
 //! The inner loops in the widest instructions that the processor has. Each is written in plain Rust as well, and all give
 //! the same bytes: sums of whole numbers that wrap do not depend on their order.
 
+mod aligned;
 mod fire;
 mod heads;
 mod look_up;
+mod pairs;
 mod product;
 mod rows;
 mod scatter;
@@ -12,9 +14,11 @@ mod windows;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use fire::{Course, Inflow, Signed};
+pub(super) use aligned::Aligned;
+pub(super) use fire::{Course, Inflow, Marks, Signed};
 pub(super) use heads::{CountProducts, HeadProduct};
 pub(super) use look_up::Table;
+pub(super) use pairs::Pairs;
 pub(super) use product::{Packed, Row, Width, push_words};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};

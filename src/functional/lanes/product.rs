@@ -8,7 +8,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::x86::{avx2, avx512};
-use super::{LANES, Level, Set};
+use super::{Aligned, LANES, Level, Set};
 
 /// What 32 bits of a row hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +40,10 @@ impl Width {
 pub(in crate::functional) struct Packed {
     width: Width,
     /// Groups of inputs, each of 32 bits.
-    groups: usize,
+    pub(super) groups: usize,
     /// Columns, rounded up to whole registers.
     stride: usize,
-    panels: Vec<u32>,
+    pub(super) panels: Aligned,
 }
 
 /// A row of a product: `sums[to..] += factor · (inputs[from..] · weights)`.
@@ -69,7 +69,7 @@ impl Packed {
     /// The matrix whose row of weights of each input is `row(input)`; weights fit its width.
     pub fn new<'a>(width: Width, inputs: usize, columns: usize, row: impl Fn(usize) -> &'a [i32]) -> Self {
         let (groups, stride) = (inputs.div_ceil(width.inputs()), columns.next_multiple_of(LANES));
-        let mut packed = Self { width, groups, stride, panels: vec![0; groups * stride] };
+        let mut packed = Self { width, groups, stride, panels: Aligned::zeros(groups * stride) };
         packed.fill_rows(inputs, row);
         packed
     }
@@ -144,6 +144,11 @@ impl Packed {
     /// Groups of a row of inputs.
     pub fn groups(&self) -> usize {
         self.groups
+    }
+
+    /// Its panels: the first column of each, and how many registers wide it is.
+    pub fn panels(&self) -> impl Iterator<Item = (usize, usize)> {
+        panels(self.stride)
     }
 
     /// Columns of a row of sums.

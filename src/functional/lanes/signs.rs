@@ -92,6 +92,25 @@ impl Signs<'_> {
         let _ = level;
         self.each(|channel, sign| sums[channel] = sums[channel].wrapping_add(sign * gain));
     }
+
+    /// Adds the signs times `gain` to words, which wrap.
+    #[inline(always)]
+    pub fn add_to_words(self, gain: i16, words: &mut [i16]) {
+        add_bits(self.plus, gain, words);
+        add_bits(self.minus, gain.wrapping_neg(), words);
+    }
+}
+
+/// What a row of bits adds to words: `gain` where a bit is set.
+#[inline(always)]
+fn add_bits(bits: &[u64], gain: i16, words: &mut [i16]) {
+    let places: [u16; LANES] = std::array::from_fn(|lane| 1 << lane);
+    for (at, words) in words.chunks_mut(LANES).take(bits.len() * WORD / LANES).enumerate() {
+        let bits = (bits[at * LANES / WORD] >> (at * LANES % WORD)) as u16;
+        for (word, place) in words.iter_mut().zip(places) {
+            *word = word.wrapping_add(if bits & place == place { gain } else { 0 });
+        }
+    }
 }
 
 /// Appends what rows of signs fire to a list, which ends with as many codes as `ends` says after each row: `first` of the row
@@ -211,6 +230,9 @@ mod tests {
                     row.add_to(level, -3, &mut sums);
                     row.count_into(level, &mut counts);
                     assert!(sums == weighted && counts == counted, "{level:?}, {length} signs");
+                    let mut words = vec![5; length];
+                    row.add_to_words(-3, &mut words);
+                    assert!(words.iter().zip(&sums).all(|(&word, &sum)| i32::from(word) == sum), "{level:?}");
                 }
             }
         }

@@ -85,7 +85,7 @@ impl Population<'_> {
     }
 
     /// Steps in which biases flow.
-    fn driven(&self) -> u32 {
+    pub fn driven(&self) -> u32 {
         let Options { time_steps, semantics, settle, .. } = *self.options;
         match settle {
             Settle::Steps(settle) if semantics.settle_bias => time_steps + settle,
@@ -170,7 +170,8 @@ impl Population<'_> {
             return scattered;
         }
         let Some((_, short)) = self.steady() else {
-            return Inflow::Rows(bytemuck::cast_slice(arrivals.sums(position)));
+            let sums = bytemuck::cast_slice(arrivals.sums(position));
+            return Inflow::Rows { sums, delay: 0, bias: &[], driven: 0 };
         };
         let first = (position - arrivals.positions.start) * short.packed.stride();
         let bias = &arrivals.scratch.repeated[first..first + self.afferents.channels];
@@ -274,7 +275,7 @@ impl Population<'_> {
 
     /// What each source of a projection sends, and its gain.
     #[inline(always)]
-    fn sources<'a>(&'a self, afferent: &'a Afferent) -> impl Iterator<Item = (&'a Train, i32)> + Clone {
+    pub fn sources<'a>(&'a self, afferent: &'a Afferent) -> impl Iterator<Item = (&'a Train, i32)> + Clone {
         afferent.sources.iter().map(|&(source, gain)| (&self.trains[source.index()].train, gain))
     }
 

@@ -112,11 +112,7 @@ impl Graded<'_> {
     fn arrivals(&self, train: &Train) -> u64 {
         match self.options.settle {
             Settle::ToSilence => train.spikes,
-            Settle::Steps(settle) => {
-                let steps = self.options.time_steps + settle - self.options.schedule.delay();
-                let positions = train.grid.whole().positions;
-                positions.map(|p| (1..=steps).map(|step| train.senders(p, step) as u64).sum::<u64>()).sum()
-            }
+            Settle::Steps(settle) => train.sent_until(self.options.time_steps + settle - self.options.schedule.delay()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod attention;
+mod linear;
 mod max_pool;
 mod neurons;
 mod rested;
@@ -16,6 +17,7 @@ use crate::graph::{Graph, StageKind};
 use crate::trace::{ImageTrace, Schedule};
 use crate::units::{Grid, StageId};
 use attention::Graded;
+use linear::Stream;
 use max_pool::Windows;
 use neurons::Population;
 use rested::Rested;
@@ -154,9 +156,9 @@ impl<'g> Spiking<'g> {
     ) -> Result<Outcome, FunctionalError> {
         let pixels = input::injected(self.graph, image)?;
         let sums = self.check(options)?;
-        let mut runs = vec![];
+        let (mut runs, mut stream) = (vec![], None);
         for id in self.graph.ids() {
-            let run = self.stage(id, &pixels, &runs, sums[id.index()], options)?;
+            let run = self.stage(id, &pixels, (&runs, &mut stream), sums[id.index()], options)?;
             runs.push(run);
             done(id);
         }
@@ -190,7 +192,7 @@ impl<'g> Spiking<'g> {
         &self,
         id: StageId,
         pixels: &[i32],
-        before: &[Ran],
+        (before, stream): (&[Ran], &mut Option<Stream>),
         size: f64,
         options: &Options,
     ) -> Result<Ran, FunctionalError> {
@@ -217,7 +219,11 @@ impl<'g> Spiking<'g> {
                 let neurons = kind.neurons();
                 let trains = before;
                 let population = Population { name, grid, afferents, neurons, trains, options, last_input, level };
-                if narrow(size) { neurons::run::<i32>(&population) } else { neurons::run::<i64>(&population) }
+                if narrow(size) {
+                    neurons::run::<i32>(&population, stream)
+                } else {
+                    neurons::run::<i64>(&population, stream)
+                }
             }
             (_, Layout::Nothing | Layout::Windows(_)) => Ok(Ran::of_image(grid, pixels, options)),
         }

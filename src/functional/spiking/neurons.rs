@@ -2,6 +2,7 @@
 //! first, step by step, as rows of weights or as a product; its potentials then go through the steps in the first cache.
 
 use super::arrivals::Arrivals;
+use super::linear::Stream;
 use super::spikes::Firing;
 use super::synapses::Afferents;
 use super::train::Train;
@@ -14,6 +15,7 @@ use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
 use bytemuck::Pod;
 use multiversion::multiversion;
+use std::ops::Range;
 
 /// What a population does in a run.
 pub(super) struct Population<'a> {
@@ -43,8 +45,16 @@ struct Place<V> {
     "x86_64+avx2+bmi1+bmi2+popcnt+lzcnt",
     "aarch64+neon"
 ))]
-pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(population: &Population) -> Result<Ran, FunctionalError> {
-    let grid = population.grid;
+pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
+    population: &Population,
+    stream: &mut Option<Stream>,
+) -> Result<Ran, FunctionalError> {
+    let (grid, quick) = (population.grid, population.is_quick::<V>());
+    // no closure here: those are not compiled for the instruction set of this function
+    let linear = if quick { population.behind_linear(stream)? } else { None };
+    if let Some(ran) = linear {
+        return Ok(ran);
+    }
     let mut ran = Ran::new(grid, population.last_input);
     let mut spikes = Firing::new(population.level, grid, population.options.time_steps.max(population.last_input) + 1);
     let mut place = Place::<V>::new(population.afferents.channels);
@@ -56,7 +66,6 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(population: &Population) -> Res
     };
     let mut arrivals = Arrivals::default();
     ran.operations += population.scatter(&mut arrivals);
-    let quick = population.is_quick::<V>();
     for first in (0..grid.positions()).step_by(population.block()) {
         let block = first..grid.positions().min(first + population.block());
         ran.operations += population.arrive(block.clone(), quick, &mut arrivals);
@@ -153,6 +162,14 @@ impl Population<'_> {
         signed && !self.options.record && size_of::<V>() == size_of::<i32>()
     }
 
+    /// Signed neurons of some channels.
+    pub fn signed(&self, channels: Range<usize>) -> Signed<'_> {
+        let Options { semantics, time_steps, .. } = *self.options;
+        let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
+        let thresholds = self.neurons.map_or(&[][..], |neurons| &neurons.threshold[channels]);
+        Signed { thresholds, symmetric, limit: time_steps as i32 }
+    }
+
     /// One position of signed neurons through all its steps at once.
     #[inline(always)]
     fn quickly<V: Sum<i32> + Pod>(
@@ -162,10 +179,8 @@ impl Population<'_> {
         place: &mut Place<V>,
         spikes: &mut Firing,
     ) -> Result<(), FunctionalError> {
-        let &Options { time_steps, semantics, settle, .. } = self.options;
-        let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
-        let thresholds = self.neurons.map_or(&[][..], |neurons| &neurons.threshold);
-        let signed = Signed { thresholds, symmetric, limit: time_steps as i32 };
+        let &Options { time_steps, settle, .. } = self.options;
+        let signed = self.signed(0..self.afferents.channels);
         let (least, most) = match settle {
             Settle::Steps(settle) => (time_steps + settle, time_steps + settle),
             Settle::ToSilence => {

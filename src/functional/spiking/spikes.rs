@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{LANES, Level, Signs, WORD, list, mark};
+use crate::functional::lanes::{LANES, Level, Marks, Signs, WORD, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -53,6 +53,14 @@ impl Firing {
     /// fired next.
     pub fn rows(&mut self) -> &mut Vec<u64> {
         &mut self.bits
+    }
+
+    /// Where bits of channels from `channel` on go at a position, whose rows were made ahead.
+    #[inline(always)]
+    pub fn marks(&mut self, position: usize, channel: usize) -> Marks<'_> {
+        let row = 2 * words(self.grid);
+        let first = self.firsts[position] * row;
+        Marks { bits: &mut self.bits, first, row, word: channel / WORD, shift: channel % WORD }
     }
 
     /// The row of a position and step, from 1, where they were made ahead.
@@ -119,6 +127,13 @@ impl Spikes {
     /// The last step in which any position fires, or 0.
     pub fn last_step(&self) -> u32 {
         self.lasts.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Rows of all steps of a position up to its last one: words of positive spikes, then as many of negative ones.
+    #[inline(always)]
+    pub fn rows(&self, position: u32) -> &[u64] {
+        let (words, position) = (words(self.fired.grid), position as usize);
+        &self.fired.bits[self.fired.firsts[position] * 2 * words..][..self.lasts[position] as usize * 2 * words]
     }
 
     /// What a position fires in a step.

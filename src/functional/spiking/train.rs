@@ -187,6 +187,15 @@ impl Train {
         }
     }
 
+    /// Spikes or graded values sent in the steps up to one.
+    pub fn sent_until(&self, last: u32) -> u64 {
+        if last >= self.last_step {
+            return self.spikes;
+        }
+        let places = self.grid.whole().positions.flat_map(|position| (1..=last).map(move |step| (position, step)));
+        places.map(|(position, step)| self.senders(position, step) as u64).sum()
+    }
+
     /// The last step in which it sends the same as in the first; 0 where no two steps are known to be alike.
     pub fn repeats(&self) -> u32 {
         match self.sent {

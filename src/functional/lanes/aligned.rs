@@ -1,0 +1,41 @@
+//! Numbers that begin where a line of the cache does, so that no register of them lies in two lines.
+
+#![allow(unsafe_code, reason = "registers are plain numbers, which the library that casts them has to be told")]
+
+use super::LANES;
+
+/// A register of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(64))]
+struct Register([u32; LANES]);
+
+// SAFETY: it is an array of numbers of 64 bytes, as many as it is aligned to, so that nothing lies between them
+unsafe impl bytemuck::Zeroable for Register {}
+// SAFETY: as above
+unsafe impl bytemuck::Pod for Register {}
+
+/// Numbers in whole registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::functional) struct Aligned(Vec<Register>);
+
+impl Aligned {
+    /// `count` zeros, a multiple of those in a register.
+    pub fn zeros(count: usize) -> Self {
+        Self(vec![Register([0; LANES]); count / LANES])
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [u32];
+    #[inline]
+    fn deref(&self) -> &[u32] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}

@@ -1,0 +1,139 @@
+//! Neurons behind a linear layer, each position of which reads itself only: panel of weights by panel, so that all positions
+//! go through it while the first cache holds it, and from a product straight to the neurons.
+
+use super::neurons::Population;
+use super::spikes::Firing;
+use super::synapses::{Afferent, Short};
+use super::train::Train;
+use super::{FunctionalError, Ran, Settle};
+use crate::functional::Values;
+use crate::functional::lanes::{Course, Inflow, Pairs, WORD};
+use crate::units::{StageId, Window};
+
+/// What some stages send together, each with its gain: a row of numbers for each step of each position. Layers that read the
+/// same stages share it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    sources: Vec<(StageId, i32)>,
+    pairs: Pairs,
+    /// Where the rows of each position begin, and of the last one end.
+    firsts: Vec<usize>,
+    /// How many neurons send anything, over all steps and sources.
+    senders: u64,
+}
+
+impl Population<'_> {
+    /// The linear layer before the neurons, where there is nothing else.
+    fn linear(&self) -> Option<(&Afferent<'_>, &Short)> {
+        let [afferent] = &self.afferents.projections[..] else { return None };
+        let kernel = afferent.kernel;
+        let alone = kernel.pool.is_none() && kernel.window == Window::ONE;
+        Some((afferent, afferent.short.as_ref()?)).filter(|_| alone)
+    }
+
+    /// Runs neurons behind a linear layer through all their steps; `None` where there is no such layer, or what arrives does
+    /// not fit into words of 16 bits.
+    #[inline(always)]
+    pub fn behind_linear(&self, stream: &mut Option<Stream>) -> Result<Option<Ran>, FunctionalError> {
+        let Some((afferent, short)) = self.linear() else { return Ok(None) };
+        if stream.as_ref().is_none_or(|stream| stream.sources != afferent.sources) {
+            let pairs = stream.take().map_or_else(|| Pairs::new(short.inputs), |stream| stream.pairs);
+            *stream = self.stream(afferent, short.inputs, pairs);
+        }
+        match stream {
+            Some(stream) => Ok(Some(self.through(short, stream)?)),
+            None => Ok(None),
+        }
+    }
+
+    #[inline(always)]
+    fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
+        let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
+        let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input));
+        let (fixed, most) = match self.options.settle {
+            Settle::Steps(settle) => (true, time_steps + settle),
+            Settle::ToSilence => (false, time_steps.max(self.last_input) + time_steps),
+        };
+        let mut fired = Firing::of_steps(self.level, grid, most);
+        ran.values = Values::rest(grid.neurons(), time_steps);
+        ran.operations = stream.senders * short.outputs as u64;
+        let (mut sums, mut counts) = (vec![], [0; WORD]);
+        let (mut rests, driven) = (true, self.driven() as usize);
+        for strip in short.packed.strips() {
+            for position in 0..grid.positions() {
+                let rows = stream.firsts[position]..stream.firsts[position + 1];
+                let last = if rows.is_empty() { 0 } else { rows.len() as u32 + delay };
+                let least = if fixed { most } else { time_steps.max(last) };
+                let size = rows.len() * strip.width();
+                sums.resize(sums.len().max(strip.panels * size), 0);
+                short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), &mut sums);
+                for panel in 0..strip.panels {
+                    let first = strip.first + panel * strip.width();
+                    let neurons = first..channels.min(first + strip.width());
+                    let (sums, bias) = (&sums[panel * size..][..size], &self.afferents.bias(position)[neurons.clone()]);
+                    let inflow = Inflow::Rows { sums, delay: delay as usize, bias, driven };
+                    let course = Course { inflow, steps: (least as usize, most as usize) };
+                    let signed = self.signed(neurons.clone());
+                    rests &= signed.run_word(self.level, course, &mut counts, fired.marks(position, first));
+                    ran.values.put(position * channels + first, &counts[..neurons.len()]);
+                }
+            }
+        }
+        ran.train = Train::spikes(grid, fired);
+        if rests { Ok(ran) } else { Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 }) }
+    }
+
+    /// What the sources of a projection send, of `inputs` channels, as far as it arrives; `None` where it does not fit.
+    #[inline(always)]
+    fn stream(&self, afferent: &Afferent, inputs: usize, mut pairs: Pairs) -> Option<Stream> {
+        let sources: Vec<(&Train, i32)> = self.sources(afferent).filter(|(train, _)| train.last_step > 0).collect();
+        let singles: Option<Vec<_>> = sources.iter().map(|(train, _)| train.singles()).collect();
+        let gains: Option<Vec<_>> = sources.iter().map(|&(_, gain)| i16::try_from(gain).ok()).collect();
+        let largest = sources.iter().fold(0i32, |all, (_, gain)| all.saturating_add(gain.saturating_abs()));
+        let singles = match singles.zip(gains) {
+            Some(_) if largest > i16::MAX.into() => return None,
+            Some((singles, gains)) => Some(singles.into_iter().zip(gains).collect::<Vec<_>>()),
+            None => None,
+        };
+        pairs.clear(inputs);
+        let mut stream = Stream { sources: afferent.sources.clone(), pairs, firsts: vec![0], senders: 0 };
+        let (mut words, mut numbers, mut rows) = (vec![0u32; inputs.div_ceil(2)], vec![0; inputs], vec![]);
+        for position in self.grid.whole().positions {
+            let last = sources.iter().map(|(train, _)| train.last_of(position)).fold(0, u32::max).min(self.last_sent());
+            if let Some(singles) = &singles {
+                rows.clear();
+                rows.extend(singles.iter().map(|(spikes, gain)| (spikes.rows(position), *gain)));
+                stream.pairs.push_signs(self.level, (inputs.div_ceil(WORD), last as usize), &rows);
+            } else {
+                for step in 1..=last {
+                    numbers.fill(0);
+                    for (train, gain) in &sources {
+                        train.add_run((position, 1), step, *gain, &mut numbers);
+                    }
+                    narrow(&numbers, &mut bytemuck::cast_slice_mut(&mut words)[..inputs]).then_some(())?;
+                    stream.pairs.push(self.level, &words);
+                }
+            }
+            stream.firsts.push(stream.pairs.rows());
+        }
+        stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
+        Some(stream)
+    }
+
+    /// The last step in which anything is sent that arrives.
+    fn last_sent(&self) -> u32 {
+        match self.options.settle {
+            Settle::ToSilence => u32::MAX,
+            Settle::Steps(settle) => self.options.time_steps + settle - self.options.schedule.delay(),
+        }
+    }
+}
+
+/// Numbers as words; whether they fit.
+#[inline(always)]
+fn narrow(numbers: &[i32], row: &mut [i16]) -> bool {
+    row.iter_mut().zip(numbers).fold(true, |fits, (word, &number)| {
+        *word = number as i16;
+        fits & (i32::from(*word) == number)
+    })
+}
