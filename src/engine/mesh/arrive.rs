@@ -30,11 +30,14 @@ impl Mesh<'_> {
                 self.reopen(link);
             }
         }
-        let mut flits = self.leaving.wheel.take(now);
-        self.enqueue(&mut flits, now);
         if self.leaving.wheel.to_units().first <= now {
             self.eject(now, deliveries);
         }
+        let mut flits = self.leaving.wheel.take(now);
+        if flits.is_empty() {
+            return;
+        }
+        self.enqueue(&mut flits, now);
         if VCS != 0 {
             self.move_on::<VCS, PAUSING>(&flits, now);
         }

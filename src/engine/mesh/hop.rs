@@ -176,7 +176,7 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.wheel.put(kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
+        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Packets of one flit that ask for the same output, each alone in its port: who goes.
 
-use super::allocate::{in_turn, in_turn64};
+use super::allocate::in_turn64;
 use super::state::{Downstream, Port, every};
 
 /// An output, what is behind it, and the queues of its router.

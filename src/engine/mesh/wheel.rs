@@ -2,7 +2,7 @@
 
 use super::Way;
 use super::events::Pending;
-use super::wiring::{KINDS, TO_UNITS, Wiring};
+use super::wiring::{KINDS, TO_UNITS, Wiring, bits};
 use crate::units::Cycle;
 
 /// A flit on its way over a link.
@@ -24,62 +24,67 @@ const TURN: u64 = 128;
 /// Flits that have left and have not yet arrived.
 #[derive(Debug, Clone)]
 pub(super) struct Wheel {
-    /// What leaves in the cycle that is going on, by kind of link.
-    fresh: [Vec<Arrival>; KINDS.next_power_of_two()],
     /// For each cycle of a turn the flits that reach routers then.
     places: Box<[Vec<Arrival>; TURN as usize]>,
     /// Places with any flits, one bit each.
     filled: u128,
-    /// How long links of each kind take.
-    cycles: [Cycle; KINDS],
+    /// How long links of each kind take; those to units count as long, too.
+    cycles: [Cycle; KINDS.next_power_of_two()],
     /// Flits on links into routers that take a turn or longer, and on those to units.
     far: [Pending<Arrival>; KINDS],
+    /// Kinds of such links on which flits have left in the cycle that is going on, one bit each.
+    fresh: u8,
+    /// When the first flits on long links reach routers.
+    far_first: Cycle,
     /// Lists without flits, the last one used first: it is still in the processor's cache.
     spare: Vec<Vec<Arrival>>,
 }
 
 impl Wheel {
     pub fn new(wiring: &Wiring) -> Self {
+        let mut cycles = [TURN; _];
+        cycles[..TO_UNITS as usize].copy_from_slice(&wiring.link_cycles[..TO_UNITS as usize]);
         Self {
-            fresh: Default::default(),
             places: Box::new([const { vec![] }; TURN as usize]),
             filled: 0,
-            cycles: wiring.link_cycles,
+            cycles,
             far: wiring.link_cycles.map(Pending::new),
+            fresh: 0,
+            far_first: Cycle::MAX,
             spare: vec![],
         }
     }
 
-    /// Puts a flit on a link of a kind, in the cycle that is going on.
+    /// Puts a flit on a link of a kind.
+    #[inline(always)]
+    pub fn put(&mut self, now: Cycle, kind: u8, flit: Arrival) {
+        let cycles = self.cycles[kind as usize % self.cycles.len()];
+        if cycles >= TURN {
+            return self.put_far(kind, flit);
+        }
+        let place = (now + cycles) % TURN;
+        let list = &mut self.places[place as usize];
+        if list.len() == list.capacity() {
+            self.filled |= 1 << place;
+            extend(list, &mut self.spare);
+        }
+        list.push(flit);
+    }
+
     #[inline]
-    pub fn put(&mut self, kind: u8, flit: Arrival) {
-        self.fresh[kind as usize % self.fresh.len()].push(flit);
+    fn put_far(&mut self, kind: u8, flit: Arrival) {
+        self.far[kind as usize].push(flit);
+        self.fresh |= 1 << kind;
     }
 
     /// Ends a cycle.
     #[inline]
     pub fn close(&mut self, now: Cycle) {
-        for kind in 0..KINDS {
-            if !self.fresh[kind].is_empty() {
-                self.send(kind, now);
+        for kind in bits(std::mem::take(&mut self.fresh).into()) {
+            let due = self.far[kind as usize].close(now);
+            if kind != u32::from(TO_UNITS) {
+                self.far_first = self.far_first.min(due);
             }
-        }
-    }
-
-    /// Sends what has been put on links of a kind in this cycle on its way.
-    fn send(&mut self, kind: usize, now: Cycle) {
-        let (fresh, cycles) = (&mut self.fresh[kind], self.cycles[kind]);
-        if kind == TO_UNITS as usize || cycles >= TURN {
-            fresh.drain(..).for_each(|flit| self.far[kind].push(flit));
-            self.far[kind].close(now);
-            return;
-        }
-        let place = (now + cycles) % TURN;
-        if self.filled & (1 << place) == 0 {
-            self.filled |= 1 << place;
-            self.places[place as usize] = std::mem::replace(fresh, self.spare.pop().unwrap_or_default());
-        } else {
-            self.places[place as usize].append(fresh);
         }
     }
 
@@ -88,31 +93,35 @@ impl Wheel {
     pub fn first(&self, now: Cycle) -> Cycle {
         let ahead = self.filled.rotate_right(((now + 1) % TURN) as u32).trailing_zeros();
         let near = if self.filled == 0 { Cycle::MAX } else { now + 1 + Cycle::from(ahead) };
-        self.far[..TO_UNITS as usize].iter().fold(near, |first, far| first.min(far.first))
+        near.min(self.far_first)
     }
 
     /// Takes out the flits that reach routers now.
     #[inline]
     pub fn take(&mut self, now: Cycle) -> Vec<Arrival> {
         let place = now % TURN;
-        self.filled &= !(1 << place);
         let mut due = std::mem::take(&mut self.places[place as usize]);
-        for far in &mut self.far[..TO_UNITS as usize] {
-            if far.first <= now {
-                let flits = far.take(now);
-                due.extend(far.slices(flits).into_iter().flatten());
-            }
+        self.filled &= !(1 << place);
+        if self.far_first <= now {
+            self.take_far(now, &mut due);
         }
         due
+    }
+
+    fn take_far(&mut self, now: Cycle, due: &mut Vec<Arrival>) {
+        let far = &mut self.far[..TO_UNITS as usize];
+        for far in &mut *far {
+            let flits = far.take(now);
+            due.extend(far.slices(flits).into_iter().flatten());
+        }
+        self.far_first = far.iter().fold(Cycle::MAX, |first, far| first.min(far.first));
     }
 
     /// Takes the memory back of flits that have been taken out.
     #[inline]
     pub fn recycle(&mut self, mut flits: Vec<Arrival>) {
         flits.clear();
-        if flits.capacity() > 0 {
-            self.spare.push(flits);
-        }
+        self.spare.push(flits);
     }
 
     /// Flits on links to units.
@@ -126,4 +135,13 @@ impl Wheel {
     pub fn to_units_mut(&mut self) -> &mut Pending<Arrival> {
         &mut self.far[TO_UNITS as usize]
     }
+}
+
+/// Makes room in a list that has none.
+#[inline(never)]
+fn extend(list: &mut Vec<Arrival>, spare: &mut Vec<Vec<Arrival>>) {
+    if list.capacity() == 0 {
+        *list = spare.pop().unwrap_or_default();
+    }
+    list.reserve(1);
 }
