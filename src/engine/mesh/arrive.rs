@@ -4,7 +4,7 @@ use super::awake::Awake;
 use super::events::Leaving;
 use super::pool::Pool;
 use super::state::{Flit, Port, Queue, Router};
-use super::wheel::Arrival;
+use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
@@ -72,11 +72,11 @@ impl Mesh<'_> {
         let flits = wheel.to_units_mut();
         while let Some((cycle, taken)) = flits.take_first(now) {
             *resident -= taken.len() as u64;
-            for &Arrival { queue: channel, tag, index, of, .. } in flits.slices(taken).into_iter().flatten() {
+            for &Arrival { queue: channel, tag, part, .. } in flits.slices(taken).into_iter().flatten() {
                 if !self.downstream[channel as usize].take_back(*instant) {
                     ejected.push(channel);
                 }
-                if index + 1 == of {
+                if part.is_tail() {
                     let unit = UnitId(self.wiring.behind[channel as usize / self.vcs]);
                     deliveries.push(Delivery { cycle, unit, tag });
                 }
@@ -115,25 +115,26 @@ impl Mesh<'_> {
     }
 
     /// Flits come into their queues. Packets of one flit that come into empty ones, and ask for one output, may move on at once:
-    /// they are left with that output as their index, the others without any flits.
+    /// they are left with the port that they ask for, the others with [`NOTHING`].
     #[inline(never)]
     fn enqueue(&mut self, flits: &mut [Arrival], now: Cycle) {
         let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, .. } = self;
         for flit in flits {
-            let Arrival { queue: at, tag, way, index, of } = *flit;
+            let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
-            let router = &mut routers[tile];
-            let outputs = wiring.outputs(way, router.place);
-            let bit = 1 << own;
-            if of == 1 && router.occupied & bit == 0 && wiring.plain && outputs.is_power_of_two() {
-                let output = outputs.trailing_zeros();
-                ports[(tile << wiring.port_bits) + output as usize].want |= bit;
-                flit.index = output as u16;
-            } else {
-                flit.of = 0;
-                let (flit, pool) = (Flit { tag, way, outputs, index, of }, &mut leaving.pool);
-                Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
+            let (router, bit) = (&mut routers[tile], 1 << own);
+            if part == Part::ONLY && router.occupied & bit == 0 && wiring.plain {
+                if let Some(output) = wiring.only_output(way, tile) {
+                    let port = (tile << wiring.port_bits) + output as usize;
+                    ports[port].want |= bit;
+                    flit.part = Part::asking(port as u32);
+                    continue;
+                }
             }
+            flit.part = Part::asking(NOTHING);
+            let (outputs, pool) = (wiring.outputs(way, tile), &mut leaving.pool);
+            let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
+            Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
         }
     }
 

@@ -4,9 +4,9 @@ use super::allocate::in_turn64;
 use super::events::Leaving;
 use super::rivals::{Rivals, take_turn};
 use super::state::{Downstream, Flit, Port, every};
-use super::wheel::Arrival;
+use super::wheel::{Arrival, Part};
 use super::wiring::Wiring;
-use super::{Mesh, Way};
+use super::{Mesh, NOTHING, Way};
 use crate::units::Cycle;
 
 /// A packet of one flit that asks for one output.
@@ -92,28 +92,29 @@ impl Mesh<'_> {
         let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
         let flits_of = &mut counts[..ports.len()];
         let all = every(VCS as u32);
-        for &Arrival { queue, tag, way, index: output, of } in flits {
-            if of == 0 {
+        for &Arrival { queue, tag, way, part } in flits {
+            if part.port() == NOTHING {
                 continue;
             }
-            let (tile, at) = wiring.place_of_queue(queue as usize);
-            let (nth, own) = ((tile << wiring.port_bits) + usize::from(output), 1 << at);
-            let (router, port) = (&mut routers[tile], &mut ports[nth]);
+            let (nth, at) = (part.port() as usize, queue as usize & wiring.queue_mask);
+            let (output, own) = (nth & wiring.port_mask, 1 << at);
+            let port = &mut ports[nth];
             let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let beside = if VCS == 2 { router.occupied & (1 << (at ^ 1)) } else { 0 };
+            let occupied = || routers[nth >> wiring.port_bits].occupied;
+            let beside = if VCS == 2 { occupied() & (1 << (at ^ 1)) } else { 0 };
             if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
                 port.want = 0;
                 port.turn = (at / VCS) as u8 + 1;
-                let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], usize::from(output) * VCS) } else { 0 };
+                let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
                 downstream[nth * VCS + vc].turn = at as u8 + 1;
                 let flit = Single { queue: queue as usize, port: nth, tag, way };
-                ports[queue as usize / VCS].take_turns::<VCS>(at, usize::from(output));
+                ports[queue as usize / VCS].take_turns::<VCS>(at, output);
                 Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
                 continue;
             }
             let queue = &mut queues[queue as usize];
             (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index: 0, of: 1 }, 1);
-            router.occupied |= own;
+            routers[nth >> wiring.port_bits].occupied |= own;
             if PAUSING && VCS == 1 && !open && (alone || port.held != 0) {
                 port.wait(&mut downstream[nth], leaving, nth);
             } else {
@@ -176,7 +177,7 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, index: 0, of: 1 });
+        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::ONLY });
     }
 }
 

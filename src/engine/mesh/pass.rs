@@ -3,7 +3,7 @@
 use super::NOTHING;
 use super::allocate::Visit;
 use super::state::Flit;
-use super::wheel::Arrival;
+use super::wheel::{Arrival, Part};
 
 impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
     /// Moves a flit of a queue, the first or one in the pool, to an output, into a virtual channel of its packet with a free slot.
@@ -30,7 +30,7 @@ impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
         self.count(output, kind);
         let Flit { tag, way, index, of, .. } = flit;
         let way = self.wiring.next(way, output);
-        self.leaving.wheel.put(self.now, kind, Arrival { queue: behind + vc as u32, tag, way, index, of });
+        self.leaving.wheel.put(self.now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of) });
     }
 
     /// Notes that a flit leaves by an output, and whether its queue still has one for it.

@@ -2,7 +2,7 @@
 
 use super::allocate::in_turn;
 use super::state::every;
-use super::wheel::Arrival;
+use super::wheel::{Arrival, Part};
 use super::wiring::{FROM_UNITS, Wiring};
 use super::{Mesh, Packet};
 use crate::units::{Cycle, UnitId};
@@ -94,7 +94,7 @@ impl Mesh<'_> {
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
-        self.leaving.wheel.put(self.now, FROM_UNITS, Arrival { queue, tag, way, index, of });
+        self.leaving.wheel.put(self.now, FROM_UNITS, Arrival { queue, tag, way, part: Part::new(index, of) });
         self.leaving.resident += 1;
         source.idle_from = self.now + 1;
         source.sent = index + 1;

@@ -12,10 +12,48 @@ pub(super) struct Arrival {
     pub queue: u32,
     pub tag: u32,
     pub way: Way,
-    /// Which flit of its packet it is.
-    pub index: u16,
-    /// How many flits its packet has.
-    pub of: u16,
+    pub part: Part,
+}
+
+/// Which flit of its packet one is, and how many there are, in one word; once it has come, the port that it asks for, if any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Part(u32);
+
+impl Part {
+    /// The only one.
+    pub const ONLY: Self = Self(1 << 16);
+
+    #[inline]
+    pub fn new(index: u16, of: u16) -> Self {
+        Self(u32::from(index) | u32::from(of) << 16)
+    }
+
+    #[inline]
+    pub fn index(self) -> u16 {
+        self.0 as u16
+    }
+
+    #[inline]
+    pub fn of(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+
+    #[inline]
+    pub fn is_tail(self) -> bool {
+        self.index() + 1 == self.of()
+    }
+
+    /// What asks for a port.
+    #[inline]
+    pub fn asking(port: u32) -> Self {
+        Self(port)
+    }
+
+    /// The port that it asks for.
+    #[inline]
+    pub fn port(self) -> u32 {
+        self.0
+    }
 }
 
 /// Cycles of a turn of the wheel: links that take as long or longer have lists of their own.

@@ -13,6 +13,8 @@ pub const SIDES: u32 = 4;
 pub const MOST_PORTS: usize = 32;
 /// Most virtual channels of all ports of a router together: one bit each, too.
 pub const MOST_QUEUES: usize = 64;
+/// Most entries of the table of routes, one byte each: as many as stay in a cache.
+const MOST_ROUTES: usize = 1 << 20;
 /// What lies behind a port at the edge of the mesh.
 pub const NOTHING: u32 = u32::MAX;
 
@@ -25,6 +27,12 @@ impl Way {
     #[inline]
     pub(super) fn is_straight(self) -> bool {
         self.0 & STRAIGHT != 0
+    }
+
+    /// The unit that it leads to, if there is one only.
+    #[inline]
+    pub(super) fn unit(self) -> Option<usize> {
+        self.is_straight().then_some((self.0 & !STRAIGHT) as usize)
     }
 }
 
@@ -45,9 +53,9 @@ const STRAIGHT: u32 = 1 << 31;
 #[derive(Debug, Clone, Copy)]
 struct Spot {
     /// Column and row of its tile.
-    place: (u16, u16),
-    /// The output of the tile's router that leads to it, as a bit.
-    here: u32,
+    place: (u32, u32),
+    /// The output of the tile's router that leads to it.
+    port: u32,
 }
 
 /// One router of a planted tree.
@@ -108,6 +116,8 @@ pub struct Wiring {
     pub(super) units: Vec<Unit>,
     /// The same for routing.
     spots: Vec<Spot>,
+    /// Which of its outputs each tile's router takes toward each unit, tile by tile; empty on a chip too large for it.
+    outputs: Vec<u8>,
     /// All ports of a router, one bit each.
     pub(super) sides: u32,
     /// The first queue of every port, one bit each.
@@ -141,10 +151,7 @@ impl Wiring {
         }
         let most = ports.iter().copied().max().unwrap_or(SIDES);
         let (port_places, queue_places) = (most.next_power_of_two(), (most * vcs).next_power_of_two());
-        let spot = |unit: &Unit| {
-            let (x, y) = mesh.place(unit.tile);
-            Spot { place: (x as u16, y as u16), here: 1 << (SIDES + unit.port) }
-        };
+        let spot = |unit: &Unit| Spot { place: mesh.place(unit.tile), port: SIDES + unit.port };
         let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
         let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
@@ -168,6 +175,7 @@ impl Wiring {
             ],
             intervals: [interval, interval, interval.max(serial), interval, interval],
             spots: units.iter().map(spot).collect(),
+            outputs: vec![],
             units,
             sides: ((1u64 << port_places) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
@@ -175,6 +183,11 @@ impl Wiring {
             branchings: vec![],
         };
         wiring.connect(topology);
+        if wiring.tiles() * wiring.units() <= MOST_ROUTES {
+            wiring.outputs = (0..wiring.tiles() * wiring.units())
+                .map(|at| wiring.output_by_places(at / wiring.units(), at % wiring.units()) as u8)
+                .collect();
+        }
         Ok(wiring)
     }
 
@@ -334,27 +347,44 @@ impl Wiring {
 
     /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit.
     #[inline]
-    pub(super) fn outputs(&self, way: Way, (x, y): (u16, u16)) -> u32 {
-        if !way.is_straight() {
-            return self.branchings[way.0 as usize].outputs;
+    pub(super) fn outputs(&self, way: Way, tile: usize) -> u32 {
+        match way.unit() {
+            Some(unit) => 1 << self.output(tile, unit),
+            None => self.branchings[way.0 as usize].outputs,
         }
-        let Spot { place: (to_x, to_y), here } = self.spots[(way.0 & !STRAIGHT) as usize];
-        if self.noc.shape == Shape::Torus {
-            return self.shorter_way((x, y), (to_x, to_y)).unwrap_or(here);
-        }
-        let horizontal = u32::from(to_x > x) << Direction::East as u32 | u32::from(to_x < x) << Direction::West as u32;
-        let vertical = u32::from(to_y > y) << Direction::South as u32 | u32::from(to_y < y) << Direction::North as u32;
-        let (first, then) =
-            if self.noc.routing == Routing::Xy { (horizontal, vertical) } else { (vertical, horizontal) };
-        let later = if then == 0 { here } else { then };
-        if first == 0 { later } else { first }
     }
 
-    /// The output toward another tile of a torus, as a bit.
-    #[inline(never)]
-    fn shorter_way(&self, (x, y): (u16, u16), (to_x, to_y): (u16, u16)) -> Option<u32> {
-        let side = self.ways.toward_place((x.into(), y.into()), (to_x.into(), to_y.into()));
-        side.map(|side| 1 << side as u32)
+    /// The output that a flit takes at a router if it takes one only.
+    #[inline]
+    pub(super) fn only_output(&self, way: Way, tile: usize) -> Option<u32> {
+        match way.unit() {
+            Some(unit) => Some(self.output(tile, unit)),
+            None => Some(self.branchings[way.0 as usize].outputs)
+                .filter(|outputs| outputs.is_power_of_two())
+                .map(u32::trailing_zeros),
+        }
+    }
+
+    /// The output that a tile's router takes toward a unit.
+    #[inline]
+    pub(super) fn output(&self, tile: usize, unit: usize) -> u32 {
+        match self.outputs.get(tile * self.units.len() + unit) {
+            Some(&output) => output.into(),
+            None => self.output_by_places(tile, unit),
+        }
+    }
+
+    /// The same by comparing coordinates.
+    fn output_by_places(&self, tile: usize, unit: usize) -> u32 {
+        let (Spot { place: to, port }, from) = (self.spots[unit], self.places[tile]);
+        let side = if self.noc.shape == Shape::Torus {
+            self.ways.toward_place(from, to)
+        } else {
+            let horizontal = toward(from.0, to.0, Direction::East, Direction::West);
+            let vertical = toward(from.1, to.1, Direction::South, Direction::North);
+            if self.noc.routing == Routing::Xy { horizontal.or(vertical) } else { vertical.or(horizontal) }
+        };
+        side.map_or(port, |side| side as u32)
     }
 
     /// Whether a closing link of a torus lies ahead of a flit, in this dimension, when it has left a router by a side.
@@ -397,8 +427,7 @@ impl Wiring {
         let mut passage = Passage::default();
         let mut open = vec![(self.units[from.index()].tile.0, way)];
         while let Some((router, way)) = open.pop() {
-            let (x, y) = self.places[router as usize];
-            for output in bits(self.outputs(way, (x as u16, y as u16))) {
+            for output in bits(self.outputs(way, router as usize)) {
                 passage.routes += 1;
                 if output >= SIDES {
                     passage.deliveries += 1;
@@ -422,6 +451,12 @@ impl Wiring {
     pub fn cut_through(&self) -> bool {
         self.noc.multicast == Multicast::Tree
     }
+}
+
+/// The direction in which a coordinate lies.
+#[inline]
+fn toward(from: u32, to: u32, up: Direction, down: Direction) -> Option<Direction> {
+    if to > from { Some(up) } else { (to < from).then_some(down) }
 }
 
 /// The set bits of a mask, lowest first.
