@@ -37,7 +37,7 @@ impl Mesh<'_> {
         if flits.is_empty() {
             return;
         }
-        self.enqueue(&mut flits, now);
+        self.enqueue::<VCS>(&mut flits, now);
         if VCS != 0 {
             self.move_on::<VCS, PAUSING>(&flits, now);
         }
@@ -114,16 +114,16 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Packets of one flit that come into empty ones, and ask for one output, may move on at once:
-    /// they are left with the port that they ask for, the others with [`NOTHING`].
+    /// Flits come into their queues. Packets of one flit that come into ports without any, and ask for one output, may move on at
+    /// once: they are left with the port that they ask for, the others with [`NOTHING`].
     #[inline(never)]
-    fn enqueue(&mut self, flits: &mut [Arrival], now: Cycle) {
+    fn enqueue<const VCS: usize>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, .. } = self;
         for flit in flits {
             let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
-            let (router, bit) = (&mut routers[tile], 1 << own);
-            if part == Part::ONLY && router.occupied & bit == 0 && wiring.plain {
+            let (bit, of_port) = (1 << own, if VCS == 2 { 0b11 << (own & !1) } else { 1 << own });
+            if VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port == 0 && wiring.plain {
                 if let Some(output) = wiring.only_output(way, tile) {
                     let port = (tile << wiring.port_bits) + output as usize;
                     ports[port].want |= bit;

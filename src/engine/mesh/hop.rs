@@ -59,8 +59,8 @@ impl Mesh<'_> {
                 }
                 continue;
             };
-            ports[(first + at) / VCS].take_turns::<VCS>(at, output);
             let Some(vc) = settled.channel else {
+                ports[(first + at) / VCS].take_turns::<VCS>(at, output);
                 ports_awake.wake(nth);
                 continue;
             };
@@ -100,15 +100,10 @@ impl Mesh<'_> {
             let (output, own) = (nth & wiring.port_mask, 1 << at);
             let port = &mut ports[nth];
             let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let occupied = || routers[nth >> wiring.port_bits].occupied;
-            let beside = if VCS == 2 { occupied() & (1 << (at ^ 1)) } else { 0 };
-            if alone && open && beside | port.held | u64::from(port.credited ^ all) == 0 {
+            if alone && open && port.held | u64::from(port.credited ^ all) == 0 {
                 port.want = 0;
-                port.turn = (at / VCS) as u8 + 1;
                 let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
-                downstream[nth * VCS + vc].turn = at as u8 + 1;
                 let flit = Single { queue: queue as usize, port: nth, tag, way };
-                ports[queue as usize / VCS].take_turns::<VCS>(at, output);
                 Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
                 continue;
             }
@@ -162,9 +157,10 @@ impl Clear<'_> {
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let Single { queue, port: nth, tag, way } = flit;
-        let output = nth & wiring.port_mask;
+        let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
+        channel.turn = at as u8 + 1;
         channel.credits -= 1;
         if channel.credits == 0 {
             leaving.starved += 1;
@@ -172,7 +168,10 @@ impl Clear<'_> {
         }
         flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
-        leaving.give_back(downstream, ports[queue / VCS].feed + (queue % VCS) as u32);
+        port.turn = (at / VCS) as u8 + 1;
+        let input = &mut ports[queue / VCS];
+        input.take_turns::<VCS>(at, output);
+        leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
         if PAUSING {
             leaving.pauses.take(kind, nth, now);
         }
