@@ -1,6 +1,7 @@
 //! Who gets what in a cycle of a router: virtual channels to heads, the switch to input ports, both by turns.
 
 use super::events::Leaving;
+use super::rivals::Rivals;
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wiring::{Wiring, bits, bits64};
 use super::{MOST_PORTS, Mesh, NOTHING, SIDES};
@@ -174,12 +175,12 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
         }
         self.busy |= 1 << output;
         let speculates = self.wiring.timing.head_cycles == 0 && open && free & self.ports[output].credited != 0;
-        if heads & (heads - 1) == 0 {
-            self.take_channel(heads.trailing_zeros(), output, free);
-        } else if VCS == 1 {
-            self.take_channel(in_turn64(heads, self.downstream[self.channel(output)].turn), output, free);
-        } else {
-            self.share_channels(output, free, |_, _| heads);
+        let (first, turns) = (self.channel(output), &mut *self.turns);
+        match self.downstream[first..].first_chunk_mut::<VCS>() {
+            Some(channels) if VCS != 0 => {
+                Rivals { port: &mut self.ports[output], channels, turns, output }.share(heads, free);
+            }
+            _ => self.share_channels(output, free, |_, _| heads),
         }
         if speculates { heads } else { 0 }
     }

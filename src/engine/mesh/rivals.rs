@@ -50,7 +50,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
 
     /// Offers every free virtual channel to the head whose turn it is; each head takes one of those it is offered.
     #[inline(always)]
-    fn share(&mut self, heads: u64, free: u16) {
+    pub fn share(&mut self, heads: u64, free: u16) {
         let offer = |vc: usize| in_turn64(heads, self.channels[vc].turn) as usize;
         if VCS == 2 && free == 3 && offer(0) == offer(1) {
             let at = offer(0);

@@ -47,7 +47,7 @@ impl Mesh<'_> {
         source.peak = source.peak.max(source.waiting.len() as u64);
         self.expect(packet.flits);
         self.leaving.resident += 1;
-        if packet.flits > 1 || !self.leaving.pauses.any() {
+        if packet.flits > 1 {
             self.sources_awake.wake(unit.index());
         } else if self.sources[unit.index()].waiting.len() == 1 {
             // Nobody is before it: it leaves at once.
