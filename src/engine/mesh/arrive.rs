@@ -16,11 +16,7 @@ impl Mesh<'_> {
     /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once.
     #[inline]
-    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(
-        &mut self,
-        now: Cycle,
-        deliveries: &mut Vec<Delivery>,
-    ) {
+    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
         let returning = self.leaving.returning.len() + self.leaving.ejected.len();
         if returning > 0 && (self.leaving.counts_slots() || returning >= MANY_SLOTS) {
             self.take_credits(now);

@@ -31,7 +31,8 @@ impl Mesh<'_> {
         mut wanted: u64,
         now: Cycle,
     ) -> u64 {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, followed, ports_awake, .. } = self;
+        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, followed, ports_awake, .. } =
+            self;
         let flits = &mut flits[..ports.len()];
         let mut others = 0;
         while wanted != 0 {

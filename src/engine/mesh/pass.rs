@@ -30,7 +30,11 @@ impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
         self.count(output, kind);
         let Flit { tag, way, index, of, .. } = flit;
         let way = self.wiring.next(way, output);
-        self.leaving.wheel.put(self.now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of) });
+        self.leaving.wheel.put(
+            self.now,
+            kind,
+            Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of) },
+        );
     }
 
     /// Notes that a flit leaves by an output, and whether its queue still has one for it.

@@ -2,67 +2,46 @@
 
 #![allow(
     unsafe_code,
-    reason = "instructions beyond the baseline are called after the processor was asked for them, with slices whose \
-              lengths are asserted just before"
+    reason = "instructions beyond the baseline are called after the processor was asked for them, and registers are loaded \
+              and stored inside slices whose lengths say how many there are"
 )]
 
 use super::{LANES, Level, Set, WORD};
+use crate::functional::Values;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 /// Neurons that fire +1 at their threshold, and −1 below zero or, symmetrically, at minus their threshold.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::functional) struct Signed<'a> {
+    /// How many there are.
+    pub neurons: usize,
+    /// Their thresholds in whole registers, behind the last one `i32::MAX`: what is no neuron never fires.
     pub thresholds: &'a [i32],
+    /// Whether all of them are positive.
+    pub usual: bool,
     pub symmetric: bool,
     /// Most positive spikes beyond the negative ones.
     pub limit: i32,
 }
 
-/// What is added to the potentials of a position.
+/// What is added to the potentials of a position: numbers in some steps, and a bias in each of the first ones.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::functional) enum Inflow<'a> {
-    /// Rows of whole registers, one for each step from `delay` on; and a bias in each of the first `driven` steps.
-    Rows { sums: &'a [i32], delay: usize, bias: &'a [i32], driven: usize },
-    /// Rows of words, whole registers from `first` on, every `pitch` for a step from `delay` on; and a bias in each of the
-    /// first `driven` steps.
-    Scattered { rows: &'a [i16], first: usize, pitch: usize, delay: usize, bias: &'a [i32], driven: usize },
+pub(in crate::functional) struct Inflow<'a> {
+    pub numbers: Numbers<'a>,
+    /// Whole registers, behind the last neuron zeros.
+    pub bias: &'a [i32],
+    /// Steps in which the bias flows.
+    pub driven: usize,
 }
 
-impl<'a> Inflow<'a> {
-    /// Sums of `count` neurons from `first` on in a step, in rows of `stride`.
-    #[inline(always)]
-    fn sums(self, step: usize, stride: usize, (first, count): (usize, usize)) -> Option<&'a [i32]> {
-        match self {
-            Self::Rows { sums, delay, .. } => {
-                let first = step.checked_sub(delay)? * stride + first;
-                sums.get(first..first + count)
-            }
-            Self::Scattered { .. } => None,
-        }
-    }
-
-    /// Words of `count` neurons from `at` on in a step.
-    #[inline(always)]
-    fn words(self, step: usize, (at, count): (usize, usize)) -> Option<&'a [i16]> {
-        match self {
-            Self::Rows { .. } => None,
-            Self::Scattered { rows, first, pitch, delay, .. } => {
-                let at = first + at + step.checked_sub(delay)? * pitch;
-                rows.get(at..at + count)
-            }
-        }
-    }
-
-    /// Biases of `count` neurons from `first` on, and in how many steps they flow.
-    #[inline(always)]
-    fn bias(self, first: usize, count: usize) -> (&'a [i32], usize) {
-        match self {
-            Self::Rows { bias, driven, .. } | Self::Scattered { bias, driven, .. } => {
-                (&bias[first.min(bias.len())..bias.len().min(first + count)], driven)
-            }
-        }
-    }
+/// Rows of whole registers, one for each step; behind the last neuron zeros.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) enum Numbers<'a> {
+    /// Of the steps from `delay` on, one after the other.
+    Sums { rows: &'a [i32], delay: usize },
+    /// Of the steps from `delay` on, one every `pitch`.
+    Words { rows: &'a [i16], pitch: usize, delay: usize },
 }
 
 /// What neurons go through.
@@ -73,81 +52,140 @@ pub(in crate::functional) struct Course<'a> {
     pub steps: (usize, usize),
 }
 
-/// Where bits of neurons go: a row for each step, words of positive spikes and as many of negative ones.
-pub(in crate::functional) struct Marks<'a> {
-    pub bits: &'a mut Vec<u64>,
-    pub first: usize,
-    /// Words of a row.
-    pub row: usize,
-    /// The neurons' word within a sign, and the place of the first one in there.
-    pub word: usize,
-    pub shift: usize,
+/// What the neurons of all positions fire, one position after the other: rows of bits, one for each step.
+#[derive(Debug, Default)]
+pub(in crate::functional) struct Raster {
+    /// For each row words of positive spikes, then as many of negative ones.
+    pub bits: Vec<u64>,
+    /// How many rows there are before each position.
+    pub firsts: Vec<usize>,
+    /// The last step of each position in which it fires, from 1; or 0.
+    pub lasts: Vec<u32>,
+    /// How many spikes there are, and how many of them are negative.
+    pub spikes: u64,
+    pub negative: u64,
 }
 
-impl Marks<'_> {
+/// Rows of bits of one position while it fires; those to come are zeros.
+pub(in crate::functional) struct Marks<'a> {
+    bits: &'a mut [u64],
+    /// Words of a row.
+    row: usize,
+    last: usize,
+    spikes: u32,
+    negative: u32,
+}
+
+impl<'a> Marks<'a> {
+    /// Rows of so many words each, in which nothing is fired yet.
     #[inline(always)]
-    fn put(&mut self, step: usize, plus: u64, minus: u64) {
-        let at = self.first + step * self.row + self.word;
-        let end = self.first + (step + 1) * self.row;
-        if self.bits.len() < end {
-            self.bits.resize(end, 0);
+    pub fn new(bits: &'a mut [u64], row: usize) -> Self {
+        Self { bits, row, last: 0, spikes: 0, negative: 0 }
+    }
+
+    /// Notes what is fired in a step, from 0, `at` bits beyond the beginning.
+    #[inline(always)]
+    fn note(&mut self, step: usize, at: usize, (plus, minus): (u64, u64)) {
+        let row = &mut self.bits[step * self.row..][..self.row];
+        row[at / WORD] |= plus << (at % WORD);
+        row[at / WORD + self.row / 2] |= minus << (at % WORD);
+        self.spikes += plus.count_ones() + minus.count_ones();
+        self.negative += minus.count_ones();
+        self.last = self.last.max(step + 1);
+    }
+}
+
+impl Raster {
+    /// Lets each course fire its rows, of so many words.
+    #[inline(always)]
+    fn each<'c>(
+        &mut self,
+        row: usize,
+        courses: impl ExactSizeIterator<Item = Course<'c>>,
+        mut fire: impl FnMut(Course<'c>, &mut Marks),
+    ) {
+        let (mut end, mut rows) = (self.bits.len(), self.bits.len() / row);
+        for (left, course) in (1..=courses.len()).rev().zip(courses) {
+            let most = course.steps.1 * row;
+            if self.bits.len() < end + most {
+                self.bits.resize(end + left * most, 0);
+            }
+            let mut marks = Marks::new(&mut self.bits[end..end + most], row);
+            fire(course, &mut marks);
+            let Marks { last, spikes, negative, .. } = marks;
+            self.firsts.push(rows);
+            self.lasts.push(last as u32);
+            self.spikes += u64::from(spikes);
+            self.negative += u64::from(negative);
+            rows += last;
+            end += last * row;
         }
-        self.bits[at] |= plus << self.shift;
-        self.bits[at + self.row / 2] |= minus << self.shift;
+        self.bits.truncate(end);
     }
 }
 
 impl Signed<'_> {
-    /// Runs them; appends to `bits` a row for each step, and gives their counts at the end. Says whether they came to rest.
-    ///
-    /// # Panics
-    /// If there are fewer counts than neurons.
+    /// Runs the neurons of one position after the other; puts their counts at the end, from a place on, and appends what they
+    /// fire. Says whether all came to rest.
     #[inline(always)]
-    pub fn run(self, level: Level, course: Course, counts: &mut [i32], bits: &mut Vec<u64>) -> bool {
-        let (neurons, first) = (self.thresholds.len(), bits.len());
+    pub fn run<'c>(
+        self,
+        level: Level,
+        courses: impl ExactSizeIterator<Item = Course<'c>>,
+        (counts, to): (&mut Values, usize),
+        raster: &mut Raster,
+    ) -> bool {
+        let (neurons, mut rests, mut to) = (self.neurons, true, to);
         let row = 2 * neurons.div_ceil(WORD).max(1);
-        assert!(counts.len() >= neurons);
-        bits.resize(first + course.steps.0 * row, 0);
-        (0..neurons).step_by(WORD).fold(true, |rests, at| {
-            let marks = Marks { bits, first, row, word: at / WORD, shift: 0 };
-            self.word(level, course, at, counts, marks) && rests
-        })
-    }
-
-    /// Runs neurons whose bits lie in one word; gives their counts at the end. Says whether they came to rest.
-    ///
-    /// # Panics
-    /// If there are fewer counts than neurons, or they do not fit into the word.
-    #[inline(always)]
-    pub fn run_word(self, level: Level, course: Course, counts: &mut [i32], marks: Marks) -> bool {
-        let neurons = self.thresholds.len();
-        assert!(counts.len() >= neurons && neurons + marks.shift <= WORD);
-        self.word(level, course, 0, counts, marks)
-    }
-
-    /// Runs neurons from `first` on, those whose bits lie in one word.
-    #[inline(always)]
-    fn word(self, level: Level, course: Course, first: usize, counts: &mut [i32], marks: Marks) -> bool {
-        let last = self.thresholds.len().min(first + WORD);
+        assert!(self.thresholds.len() == neurons.next_multiple_of(LANES));
         #[cfg(target_arch = "x86_64")]
-        if level.0 == Set::Avx512 {
+        if let Some(counts) = self.bytes(level, counts) {
             // SAFETY: the processor has the instructions
-            return unsafe {
-                match (last - first).div_ceil(LANES) {
-                    1 => self.avx512::<1>(course, first, counts, marks),
-                    2 => self.avx512::<2>(course, first, counts, marks),
-                    3 => self.avx512::<3>(course, first, counts, marks),
-                    _ => self.avx512::<4>(course, first, counts, marks),
-                }
-            };
+            return unsafe { self.all_avx512(courses, &mut counts[to..], (raster, row)) };
+        }
+        let _ = level;
+        raster.each(row, courses, |course, marks| {
+            for at in (0..neurons).step_by(LANES) {
+                rests &= self.plain(course, at, (counts, to + at), (marks, at));
+            }
+            to += neurons;
+        });
+        rests
+    }
+
+    /// Runs neurons of one position whose bits lie in one word, from a channel on; puts their counts at the end, from a place
+    /// on. Says whether they came to rest.
+    #[inline(always)]
+    pub fn run_word(
+        self,
+        level: Level,
+        course: Course,
+        (counts, to): (&mut Values, usize),
+        (marks, channel): (&mut Marks, usize),
+    ) -> bool {
+        assert!(self.thresholds.len() == self.neurons.next_multiple_of(LANES));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(counts) = self.bytes(level, counts) {
+            // SAFETY: the processor has the instructions
+            return unsafe { self.word_avx512(course, 0, &mut counts[to..to + self.neurons], (marks, channel)) };
         }
         let _ = level;
         let mut rests = true;
-        for at in (first..last).step_by(LANES) {
-            let shift = marks.shift + at - first;
-            rests &= self.plain(course, at, counts, Marks { bits: &mut *marks.bits, shift, ..marks });
+        for at in (0..self.neurons).step_by(LANES) {
+            rests &= self.plain(course, at, (counts, to + at), (marks, channel + at));
         }
         rests
+    }
+
+    /// Counts in bytes, where neurons go through registers.
+    #[cfg(target_arch = "x86_64")]
+    fn bytes(self, level: Level, counts: &mut Values) -> Option<&mut Vec<u8>> {
+        match counts {
+            Values::Bytes(counts) => {
+                Some(counts).filter(|_| level.0 == Set::Avx512 && self.usual && self.limit <= i8::MAX.into())
+            }
+            Values::Narrow(_) | Values::Wide(_) => None,
+        }
     }
 
     /// The potential below which a neuron takes a spike back.
@@ -157,29 +195,37 @@ impl Signed<'_> {
     }
 
     #[inline(always)]
-    fn plain(self, course: Course, first: usize, counts: &mut [i32], mut marks: Marks) -> bool {
-        let there = (self.thresholds.len() - first).min(LANES);
-        let stride = self.thresholds.len().next_multiple_of(LANES);
-        let (mut thresholds, mut potentials, mut count) = ([i32::MAX; LANES], [0; LANES], [0; LANES]);
-        thresholds[..there].copy_from_slice(&self.thresholds[first..first + there]);
-        potentials[..there].copy_from_slice(&thresholds[..there]);
-        potentials.iter_mut().for_each(|potential| *potential >>= 1);
+    fn plain(
+        self,
+        course: Course,
+        first: usize,
+        (counts, to): (&mut Values, usize),
+        (marks, channel): (&mut Marks, usize),
+    ) -> bool {
+        let (there, stride) = ((self.neurons - first).min(LANES), self.thresholds.len());
+        let (mut thresholds, mut count) = ([i32::MAX; LANES], [0; LANES]);
+        thresholds.copy_from_slice(&self.thresholds[first..first + LANES]);
+        let mut potentials = thresholds.map(|threshold| threshold >> 1);
         let lowest = thresholds.map(|threshold| self.lowest(threshold));
-        let (bias, driven) = course.inflow.bias(first, there);
+        let Inflow { numbers, bias, driven } = course.inflow;
         let mut rests = true;
         for step in 0..course.steps.1 {
-            if let Some(sums) = course.inflow.sums(step, stride, (first, LANES)) {
-                potentials.iter_mut().zip(sums).for_each(|(potential, &sum)| *potential = potential.wrapping_add(sum));
-            }
-            if let Some(words) = course.inflow.words(step, (first, LANES)) {
-                let pairs = potentials.iter_mut().zip(words);
-                pairs.for_each(|(potential, &word)| *potential = potential.wrapping_add(word.into()));
+            let add = |(potential, number): (&mut i32, i32)| *potential = potential.wrapping_add(number);
+            match numbers {
+                Numbers::Sums { rows, delay } => {
+                    let at = step.checked_sub(delay).map_or(usize::MAX, |step| first + step * stride);
+                    let sums = rows.get(at..).unwrap_or_default().iter().copied();
+                    potentials.iter_mut().zip(sums).for_each(add);
+                }
+                Numbers::Words { rows, pitch, delay } => {
+                    let at = step.checked_sub(delay).map_or(usize::MAX, |step| first + step * pitch);
+                    let words = rows.get(at..).unwrap_or_default().iter().map(|&word| word.into());
+                    potentials.iter_mut().zip(words).for_each(add);
+                }
             }
             if step < driven {
-                potentials
-                    .iter_mut()
-                    .zip(bias)
-                    .for_each(|(potential, &bias)| *potential = potential.wrapping_add(bias));
+                let bias = bias.get(first..).unwrap_or_default().iter().copied();
+                potentials.iter_mut().zip(bias).for_each(add);
             }
             let mut signs = [0i32; LANES];
             for lane in 0..LANES {
@@ -192,93 +238,169 @@ impl Signed<'_> {
             let bits = |of: i32| (0..there).fold(0, |bits, lane| bits | u64::from(signs[lane] == of) << lane);
             rests = signs[..there].iter().fold(0, |any, sign| any | sign) == 0;
             if !rests {
-                marks.put(step, bits(1), bits(-1));
+                marks.note(step, channel, (bits(1), bits(-1)));
             } else if step + 1 >= course.steps.0 {
                 break;
             }
         }
-        counts[first..first + there].copy_from_slice(&count[..there]);
-        rests || course.steps.0 == course.steps.1
-    }
-
-    /// `C` registers of neurons, whose bits lie in one word.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn avx512<const C: usize>(self, course: Course, first: usize, counts: &mut [i32], mut marks: Marks) -> bool {
-        let neurons = self.thresholds.len();
-        let stride = neurons.next_multiple_of(LANES);
-        let there: [u16; C] =
-            std::array::from_fn(|c| u16::MAX >> (LANES - neurons.saturating_sub(first + c * LANES).min(LANES)));
-        let (zero, one, limit) = (_mm512_setzero_si512(), _mm512_set1_epi32(1), _mm512_set1_epi32(self.limit));
-        let thresholds = load::<C>(&self.thresholds[first..neurons.min(first + C * LANES)]);
-        let (bias, driven) = course.inflow.bias(first, C * LANES);
-        let biases = load::<C>(bias);
-        let (mut potentials, mut count) = (thresholds, [zero; C]);
-        potentials.iter_mut().for_each(|potential| *potential = _mm512_srai_epi32::<1>(*potential));
-        let lowest = thresholds.map(|threshold| if self.symmetric { _mm512_sub_epi32(one, threshold) } else { zero });
-        let mut rests = true;
-        for step in 0..course.steps.1 {
-            let (mut plus, mut minus) = (0, 0);
-            let sums = course.inflow.sums(step, stride, (first, C * LANES));
-            let words = course.inflow.words(step, (first, C * LANES));
-            if let Some(sums) = sums {
-                for (c, potential) in potentials.iter_mut().enumerate() {
-                    // SAFETY: there are `C` registers of sums
-                    let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().add(c * LANES).cast()) };
-                    *potential = _mm512_add_epi32(*potential, sums);
-                }
-            }
-            if let Some(words) = words {
-                for (c, potential) in potentials.iter_mut().enumerate() {
-                    // SAFETY: there are `C` registers of words
-                    let words = unsafe { _mm256_loadu_si256(words.as_ptr().add(c * LANES).cast()) };
-                    *potential = _mm512_add_epi32(*potential, _mm512_cvtepi16_epi32(words));
-                }
-            }
-            if step < driven {
-                potentials
-                    .iter_mut()
-                    .zip(biases)
-                    .for_each(|(potential, bias)| *potential = _mm512_add_epi32(*potential, bias));
-            }
-            for c in 0..C {
-                let (threshold, potential, lowest) = (thresholds[c], potentials[c], lowest[c]);
-                let up = _mm512_mask_cmpge_epi32_mask(there[c], potential, threshold);
-                let up = _mm512_mask_cmplt_epi32_mask(up, count[c], limit);
-                let down = _mm512_mask_cmplt_epi32_mask(there[c], potential, lowest);
-                let down = _mm512_mask_cmpgt_epi32_mask(down, count[c], zero);
-                let potential = _mm512_mask_sub_epi32(potential, up, potential, threshold);
-                potentials[c] = _mm512_mask_add_epi32(potential, down, potential, threshold);
-                let more = _mm512_mask_add_epi32(count[c], up, count[c], one);
-                count[c] = _mm512_mask_sub_epi32(more, down, more, one);
-                plus |= u64::from(up) << (c * LANES);
-                minus |= u64::from(down) << (c * LANES);
-            }
-            rests = plus | minus == 0;
-            if !rests {
-                marks.put(step, plus, minus);
-            } else if step + 1 >= course.steps.0 {
-                break;
-            }
-        }
-        for (c, count) in count.into_iter().enumerate() {
-            // SAFETY: only the counts that are there are stored
-            unsafe { _mm512_mask_storeu_epi32(counts[first + c * LANES..].as_mut_ptr(), there[c], count) };
-        }
+        counts.put(to, &count[..there]);
         rests || course.steps.0 == course.steps.1
     }
 }
 
-/// Registers of numbers; zeros behind them.
 #[cfg(target_arch = "x86_64")]
+impl Signed<'_> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn all_avx512<'c>(
+        self,
+        courses: impl ExactSizeIterator<Item = Course<'c>>,
+        counts: &mut [u8],
+        (raster, row): (&mut Raster, usize),
+    ) -> bool {
+        let (neurons, mut to, mut rests) = (self.neurons, 0, true);
+        raster.each(row, courses, |course, marks| {
+            for at in (0..neurons).step_by(WORD) {
+                rests &= self.word_avx512(course, at, &mut counts[to + at..to + neurons.min(at + WORD)], (marks, at));
+            }
+            to += neurons;
+        });
+        rests
+    }
+
+    /// Neurons from `first` on, as many as there are counts.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn word_avx512(self, course: Course, first: usize, counts: &mut [u8], marks: (&mut Marks, usize)) -> bool {
+        match counts.len().div_ceil(LANES) {
+            1 => self.avx512::<1>(course, first, counts, marks),
+            2 => self.avx512::<2>(course, first, counts, marks),
+            3 => self.avx512::<3>(course, first, counts, marks),
+            _ => self.avx512::<4>(course, first, counts, marks),
+        }
+    }
+
+    /// `C` registers of neurons, whose bits lie in one word.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn avx512<const C: usize>(
+        self,
+        course: Course,
+        first: usize,
+        counts: &mut [u8],
+        (marks, channel): (&mut Marks, usize),
+    ) -> bool {
+        let stride = self.thresholds.len();
+        let Inflow { numbers, bias, driven } = course.inflow;
+        let biases = if driven > 0 { load::<C>(&bias[first..]) } else { [_mm512_setzero_si512(); C] };
+        let mut states = States::<C>::at_rest(load::<C>(&self.thresholds[first..]));
+        let (sums, words, pitch, delay) = match numbers {
+            Numbers::Sums { rows, delay } => (rows.get(first..).unwrap_or_default(), &[][..], 1, delay),
+            Numbers::Words { rows, pitch, delay } => (&[][..], rows.get(first..).unwrap_or_default(), pitch, delay),
+        };
+        let of_sums = sums.len().div_ceil(stride.max(1));
+        let of_words = if words.len() < C * LANES { 0 } else { 1 + (words.len() - C * LANES) / pitch.max(1) };
+        let (one, mut count, mut rests) = (_mm512_set1_epi8(1), _mm512_setzero_si512(), true);
+        for step in 0..course.steps.1 {
+            if step >= delay && step - delay < of_sums {
+                let sums = &sums[(step - delay) * stride..][..C * LANES];
+                states.add(|c| {
+                    // SAFETY: there are so many registers
+                    unsafe { _mm512_loadu_si512(sums.as_ptr().add(c * LANES).cast()) }
+                });
+            }
+            if step >= delay && step - delay < of_words {
+                let words = &words[(step - delay) * pitch..][..C * LANES];
+                states.add(|c| {
+                    // SAFETY: there are so many halves of registers
+                    _mm512_cvtepi16_epi32(unsafe { _mm256_loadu_si256(words.as_ptr().add(c * LANES).cast()) })
+                });
+            }
+            if step < driven {
+                states.add(|c| biases[c]);
+            }
+            // no neuron has fired more often than there were steps
+            let fired = if (step as i32) < self.limit { states.fire::<false>(self) } else { states.fire::<true>(self) };
+            rests = fired == (0, 0);
+            if !rests {
+                marks.note(step, channel, fired);
+                count = _mm512_mask_add_epi8(count, fired.0, count, one);
+                count = _mm512_mask_sub_epi8(count, fired.1, count, one);
+            } else if step + 1 >= course.steps.0 {
+                break;
+            }
+        }
+        let there = u64::MAX >> (WORD - counts.len().min(WORD));
+        // SAFETY: only the counts that are there are stored
+        unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
+        rests || course.steps.0 == course.steps.1
+    }
+}
+
+/// Registers of neurons.
+#[cfg(target_arch = "x86_64")]
+struct States<const C: usize> {
+    thresholds: [__m512i; C],
+    potentials: [__m512i; C],
+    /// Threshold times count: what potentials have been reset by.
+    sent: [__m512i; C],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<const C: usize> States<C> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn at_rest(thresholds: [__m512i; C]) -> Self {
+        let potentials = std::array::from_fn(|c| _mm512_srai_epi32::<1>(thresholds[c]));
+        Self { thresholds, potentials, sent: [_mm512_setzero_si512(); C] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn add(&mut self, numbers: impl Fn(usize) -> __m512i) {
+        for c in 0..C {
+            self.potentials[c] = _mm512_add_epi32(self.potentials[c], numbers(c));
+        }
+    }
+
+    /// Fires those that do; gives bits of the positive spikes and of the negative ones. `FULL` where some may have fired as
+    /// often as they can.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn fire<const FULL: bool>(&mut self, rule: Signed) -> (u64, u64) {
+        let (mut plus, mut minus) = (0, 0);
+        for c in 0..C {
+            let (threshold, potential, sent) = (self.thresholds[c], self.potentials[c], self.sent[c]);
+            let mut up = _mm512_cmpge_epi32_mask(potential, threshold);
+            if FULL {
+                let most = _mm512_mullo_epi32(threshold, _mm512_set1_epi32(rule.limit));
+                up = _mm512_mask_cmplt_epi32_mask(up, sent, most);
+            }
+            let below = if rule.symmetric {
+                _mm512_cmplt_epi32_mask(potential, _mm512_sub_epi32(_mm512_set1_epi32(1), threshold))
+            } else {
+                _mm512_movepi32_mask(potential)
+            };
+            // counts are never negative
+            let down = _mm512_mask_test_epi32_mask(below, sent, sent);
+            let potential = _mm512_mask_sub_epi32(potential, up, potential, threshold);
+            self.potentials[c] = _mm512_mask_add_epi32(potential, down, potential, threshold);
+            let sent = _mm512_mask_add_epi32(sent, up, sent, threshold);
+            self.sent[c] = _mm512_mask_sub_epi32(sent, down, sent, threshold);
+            plus |= u64::from(up) << (c * LANES);
+            minus |= u64::from(down) << (c * LANES);
+        }
+        (plus, minus)
+    }
+}
+
+/// The first registers of numbers.
+#[cfg(target_arch = "x86_64")]
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn load<const C: usize>(numbers: &[i32]) -> [__m512i; C] {
-    let mut registers = [_mm512_setzero_si512(); C];
-    for (register, numbers) in registers.iter_mut().zip(numbers.chunks(LANES)) {
-        // SAFETY: only the numbers that are there are loaded
-        *register = unsafe { _mm512_maskz_loadu_epi32(u16::MAX >> (LANES - numbers.len()), numbers.as_ptr()) };
-    }
-    registers
+    let numbers = &numbers[..C * LANES];
+    // SAFETY: there are so many registers
+    std::array::from_fn(|c| unsafe { _mm512_loadu_si512(numbers.as_ptr().add(c * LANES).cast()) })
 }
 
 #[cfg(test)]
@@ -290,35 +412,55 @@ mod tests {
         for (neurons, seed) in (0..12).flat_map(|seed| [1, 16, 40, 64, 131].map(|neurons| (neurons, seed))) {
             let stride = (neurons as usize).next_multiple_of(LANES);
             let mixed = |n: i32| (n.wrapping_mul(0x9e37 + seed) >> 7) % 200;
-            let thresholds: Vec<i32> = (0..neurons).map(|n| 20 + mixed(n * 7 + 3).abs()).collect();
-            let sums: Vec<i32> = (0..5 * stride as i32).map(|n| mixed(n * 13 + seed)).collect();
-            let words: Vec<i16> = sums.iter().map(|&sum| sum as i16).collect();
-            let bias: Vec<i32> = (0..neurons).map(|n| mixed(n * 5 + 1) / 8).collect();
+            let mut thresholds: Vec<i32> = (0..neurons).map(|n| 20 + mixed(n * 7 + 3).abs()).collect();
+            let mut bias: Vec<i32> = (0..neurons).map(|n| mixed(n * 5 + 1) / 8).collect();
+            thresholds.resize(stride, i32::MAX);
+            bias.resize(stride, 0);
+            let there = |lane: usize| lane < neurons as usize;
+            let sum = |(at, lane): (usize, usize)| if there(lane) { mixed((at + lane) as i32 * 13 + seed) } else { 0 };
+            let words: Vec<i16> = (0..5 * stride).map(|at| sum((at - at % stride, at % stride)) as i16).collect();
+            let unbiased: Vec<i32> = words.iter().map(|&word| word.into()).collect();
             let biased = |(at, &sum): (usize, &i32)| {
                 let (step, lane) = (at / stride, at % stride);
-                sum + if step < 3 { bias.get(lane).copied().unwrap_or(0) } else { 0 }
+                sum + if step < 3 { bias[lane] } else { 0 }
             };
-            let sums: Vec<i32> = sums.iter().enumerate().map(biased).collect();
+            let sums: Vec<i32> = unbiased.iter().enumerate().map(biased).collect();
+            let all = Inflow { numbers: Numbers::Sums { rows: &sums, delay: 0 }, bias: &[], driven: 0 };
+            let apart = Inflow { numbers: Numbers::Sums { rows: &unbiased, delay: 0 }, bias: &bias, driven: 3 };
             let scattered =
-                Inflow::Scattered { rows: &words, first: 0, pitch: stride, delay: 0, bias: &bias, driven: 3 };
+                Inflow { numbers: Numbers::Words { rows: &words, pitch: stride, delay: 0 }, bias: &bias, driven: 3 };
             for (symmetric, steps) in [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3))] {
-                let signed = Signed { thresholds: &thresholds, symmetric, limit: 4 };
-                let mut wanted: Option<(bool, Vec<i32>, Vec<u64>)> = None;
-                for (level, inflow) in Level::all().flat_map(|level| {
-                    [(level, Inflow::Rows { sums: &sums, delay: 0, bias: &[], driven: 0 }), (level, scattered)]
-                }) {
-                    let (mut counts, mut bits) = (vec![7; neurons as usize], vec![3]);
-                    let rests = signed.run(level, Course { inflow, steps }, &mut counts, &mut bits);
-                    // rows in which nothing fires may or may not be there at the end
-                    bits.truncate(bits.iter().rposition(|&word| word != 0).unwrap_or(0) + 1);
-                    let found = (rests, counts, bits);
+                let signed =
+                    Signed { neurons: neurons as usize, thresholds: &thresholds, usual: true, symmetric, limit: 4 };
+                let mut wanted = None;
+                let ways = Level::all().flat_map(|level| [all, apart, scattered].map(|inflow| (level, inflow)));
+                for ((level, inflow), most) in ways.flat_map(|way| [(way, 4), (way, u32::MAX)]) {
+                    let (mut counts, mut raster) = (Values::rest(2 * neurons as usize, most), Raster::default());
+                    let courses = [Course { inflow, steps }; 2].into_iter();
+                    let rests = signed.run(level, courses, (&mut counts, 0), &mut raster);
+                    let Raster { mut bits, firsts, lasts, spikes, negative } = raster;
+                    if stride <= WORD {
+                        let mut again = vec![0; steps.1 * 2];
+                        let mut marks = Marks::new(&mut again, 2);
+                        let course = Course { inflow, steps };
+                        assert_eq!(signed.run_word(level, course, (&mut counts, 0), (&mut marks, 0)), rests);
+                        let last = marks.last;
+                        assert!(last == firsts[1] && bits.starts_with(&again[..2 * last]));
+                    }
+                    let mut counts = counts.to_vec();
+                    assert_eq!(counts.split_off(neurons as usize), counts, "both positions alike");
+                    let second = bits.split_off(firsts[1] * 2 * stride.div_ceil(WORD));
+                    assert!(bits == second && firsts[0] == 0 && spikes % 2 == 0);
+                    let found = (rests, counts, bits, [spikes, negative, lasts[0].into(), lasts[1].into()]);
                     assert_eq!(&found, wanted.get_or_insert_with(|| found.clone()), "{level:?}, {neurons}, {steps:?}");
                 }
-                let (_, counts, bits) = wanted.unwrap_or_default();
-                let fired = |words: &[u64]| words.iter().map(|word| word.count_ones() as i32).sum::<i32>();
+                let (_, counts, bits, [spikes, negative, first, second]) = wanted.unwrap_or_default();
+                let fired = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
                 let half = stride.div_ceil(WORD);
-                let net = |row: &[u64]| fired(&row[..row.len().min(half)]) - fired(&row[row.len().min(half)..]);
-                assert_eq!(counts.iter().sum::<i32>(), bits[1..].chunks(2 * half).map(net).sum::<i32>());
+                let below = bits.chunks(2 * half).map(|row| fired(&row[half..])).sum::<u64>();
+                assert_eq!((spikes, negative), (2 * fired(&bits), 2 * below));
+                assert_eq!((first, second), ((bits.len() / 2 / half) as u64, first));
+                assert_eq!(counts.iter().sum::<i64>(), (spikes / 2) as i64 - negative as i64);
             }
         }
     }

@@ -15,14 +15,14 @@ mod windows;
 mod x86;
 
 pub(super) use aligned::Aligned;
-pub(super) use fire::{Course, Inflow, Marks, Signed};
+pub(super) use fire::{Course, Inflow, Marks, Numbers, Raster, Signed};
 pub(super) use heads::{CountProducts, HeadProduct};
 pub(super) use look_up::Table;
 pub(super) use pairs::Pairs;
-pub(super) use product::{Packed, Row, Width, push_words};
+pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
-pub(super) use signs::{Signs, WORD, list, mark};
+pub(super) use signs::{Signs, Spread, WORD, list, mark, spread};
 pub(super) use windows::track_largest;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.
@@ -48,6 +48,15 @@ impl Level {
         Self::all().next().unwrap_or(Self(Set::Plain))
     }
 
+    /// How many products of bytes are computed in the time in which a row of a single spike brings one weight, about; none
+    /// where products take longer.
+    pub fn products_for_weight(self) -> usize {
+        match self.0 {
+            Set::Avx512 => 10,
+            Set::Avx2 | Set::Plain => 0,
+        }
+    }
+
     /// All that this processor has, widest first.
     pub fn all() -> impl Iterator<Item = Self> {
         [Set::Avx512, Set::Avx2, Set::Plain].into_iter().filter(|set| set.is_there()).map(Self)
@@ -61,6 +70,7 @@ impl Set {
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("popcnt")

@@ -15,6 +15,8 @@ use super::{Aligned, LANES, Level, Set};
 pub(in crate::functional) enum Width {
     /// Four inputs of 0 to 127, for weights of 8 bits with sign: sums of two products then fit into 16 bits.
     Bytes,
+    /// Four inputs of −1, 0 or 1, each kept as `1 + input`, for weights of 8 bits with sign.
+    Signs,
     /// Two inputs of 16 bits with sign, for such weights.
     Words,
 }
@@ -28,7 +30,7 @@ impl Width {
     /// Inputs in 32 bits.
     pub fn inputs(self) -> usize {
         match self {
-            Self::Bytes => 4,
+            Self::Bytes | Self::Signs => 4,
             Self::Words => 2,
         }
     }
@@ -44,6 +46,8 @@ pub(in crate::functional) struct Packed {
     /// Columns, rounded up to whole registers.
     stride: usize,
     pub(super) panels: Aligned,
+    /// Where the product of each column starts: what inputs are kept larger by makes up for it.
+    starts: Vec<i32>,
 }
 
 /// A row of a product: `sums[to..] += factor · (inputs[from..] · weights)`.
@@ -52,6 +56,25 @@ pub(in crate::functional) struct Row {
     pub from: usize,
     pub to: usize,
     pub factor: i32,
+}
+
+/// A panel of a matrix, from column `first` on.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    pub first: usize,
+    pub weights: &'a [u32],
+    pub starts: &'a [i32],
+}
+
+/// Inputs of rows, and what becomes of products.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) struct Inputs<'a> {
+    pub groups: &'a [u32],
+    /// Groups of a part of a row, at least one; the parts begin every `pitch` groups.
+    pub part: usize,
+    pub pitch: usize,
+    /// Whether sums are replaced, and not added to.
+    pub fresh: bool,
 }
 
 /// Panels of a matrix of `stride` columns: the first column, and how many registers wide.
@@ -69,8 +92,14 @@ impl Packed {
     /// The matrix whose row of weights of each input is `row(input)`; weights fit its width.
     pub fn new<'a>(width: Width, inputs: usize, columns: usize, row: impl Fn(usize) -> &'a [i32]) -> Self {
         let (groups, stride) = (inputs.div_ceil(width.inputs()), columns.next_multiple_of(LANES));
-        let mut packed = Self { width, groups, stride, panels: Aligned::zeros(groups * stride) };
-        packed.fill_rows(inputs, row);
+        let mut packed =
+            Self { width, groups, stride, panels: Aligned::zeros(groups * stride), starts: vec![0; stride] };
+        packed.fill_rows(inputs, &row);
+        if width == Width::Signs {
+            for input in 0..inputs {
+                packed.starts.iter_mut().zip(row(input)).for_each(|(start, weight)| *start -= weight);
+            }
+        }
         packed
     }
 
@@ -161,58 +190,81 @@ impl Packed {
     /// # Panics
     /// If a row reaches beyond its slice.
     pub fn multiply(&self, level: Level, inputs: &[u32], rows: &[Row], sums: &mut [i32]) {
-        assert!(self.panels.len() == self.groups * self.stride);
-        assert!(rows.iter().all(|row| row.from.saturating_add(self.groups) <= inputs.len()));
+        let inputs = Inputs { groups: inputs, part: self.groups.max(1), pitch: 0, fresh: false };
+        self.multiply_parts(level, inputs, rows, sums);
+    }
+
+    /// As [`Packed::multiply`], where a row of inputs comes in parts.
+    ///
+    /// # Panics
+    /// If a row reaches beyond its slice.
+    pub fn multiply_parts(&self, level: Level, inputs: Inputs, rows: &[Row], sums: &mut [i32]) {
+        let parts = self.groups / inputs.part.max(1);
+        let reach = parts.saturating_sub(1) * inputs.pitch + self.groups.min(inputs.part);
+        assert!(self.panels.len() == self.groups * self.stride && self.starts.len() == self.stride);
+        assert!(inputs.part > 0 && self.groups == parts * inputs.part || self.groups == 0);
+        assert!(rows.iter().all(|row| row.from.saturating_add(reach) <= inputs.groups.len()));
         assert!(rows.iter().all(|row| row.to.saturating_add(self.stride) <= sums.len()));
         for (first, vectors) in panels(self.stride) {
-            let panel = &self.panels[first * self.groups..][..vectors * LANES * self.groups];
+            let weights = &self.panels[first * self.groups..][..vectors * LANES * self.groups];
+            let panel = Panel { first, weights, starts: &self.starts[first..first + vectors * LANES] };
             let words = self.width == Width::Words;
-            // SAFETY: the processor has the instructions; each row of inputs holds one entry for each group, and each row
-            // of sums `stride` entries from `to`, of which `first..first + vectors · LANES` are touched
+            // SAFETY: the processor has the instructions; each row of inputs holds one entry for each group, part by part, and
+            // each row of sums `stride` entries from `to`, of which `first..first + vectors · LANES` are touched
             unsafe {
                 match (level.0, vectors, words) {
                     #[cfg(not(target_arch = "x86_64"))]
                     (Set::Avx512 | Set::Avx2, ..) => {}
-                    (Set::Plain, ..) => plain(self.width, panel, first, vectors, inputs, rows, sums),
+                    (Set::Plain, ..) => plain(self.width, panel, vectors, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 4, true) => avx512::<4, true>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, 4, true) => avx512::<4, true>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 2, true) => avx512::<2, true>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, 2, true) => avx512::<2, true>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, _, true) => avx512::<1, true>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, _, true) => avx512::<1, true>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 4, false) => avx512::<4, false>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, 4, false) => avx512::<4, false>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 2, false) => avx512::<2, false>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, 2, false) => avx512::<2, false>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, _, false) => avx512::<1, false>(panel, first, inputs, rows, sums),
+                    (Set::Avx512, _, false) => avx512::<1, false>(panel, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx2, _, true) => avx2::<true>(panel, first, vectors, inputs, rows, sums),
+                    (Set::Avx2, _, true) => avx2::<true>(panel, vectors, inputs, rows, sums),
                     #[cfg(target_arch = "x86_64")]
-                    (Set::Avx2, _, false) => avx2::<false>(panel, first, vectors, inputs, rows, sums),
+                    (Set::Avx2, _, false) => avx2::<false>(panel, vectors, inputs, rows, sums),
                 }
             }
         }
     }
 }
 
-fn plain(width: Width, panel: &[u32], first: usize, vectors: usize, inputs: &[u32], rows: &[Row], sums: &mut [i32]) {
+fn plain(width: Width, panel: Panel, vectors: usize, inputs: Inputs, rows: &[Row], sums: &mut [i32]) {
     let columns = vectors * LANES;
     let word = |of: u32, k: u32| i32::from((of >> (16 * k)) as i16);
     let byte = |of: u32, k: usize| i32::from(of.to_le_bytes()[k]);
     let signed = |of: u32, k: usize| i32::from(of.to_le_bytes()[k] as i8);
     for row in rows {
-        let sums = &mut sums[row.to + first..][..columns];
-        for (weights, &input) in panel.chunks_exact(columns).zip(&inputs[row.from..]) {
+        let sums = &mut sums[row.to + panel.first..][..columns];
+        if inputs.fresh {
+            sums.fill(0);
+        }
+        let add = |sum: &mut i32, product: i32| *sum = sum.wrapping_add(row.factor.wrapping_mul(product));
+        sums.iter_mut().zip(panel.starts).for_each(|(sum, &start)| add(sum, start));
+        for (group, weights) in panel.weights.chunks_exact(columns).enumerate() {
+            let input = inputs.groups[row.from + group / inputs.part * inputs.pitch + group % inputs.part];
             if input == 0 {
                 continue;
             }
             for (sum, &weight) in sums.iter_mut().zip(weights) {
-                let product = match width {
-                    Width::Bytes => (0..4).map(|k| byte(input, k) * signed(weight, k)).sum(),
-                    Width::Words => (word(input, 0) * word(weight, 0)).wrapping_add(word(input, 1) * word(weight, 1)),
-                };
-                *sum = sum.wrapping_add(row.factor.wrapping_mul(product));
+                add(
+                    sum,
+                    match width {
+                        Width::Bytes | Width::Signs => (0..4).map(|k| byte(input, k) * signed(weight, k)).sum(),
+                        Width::Words => {
+                            (word(input, 0) * word(weight, 0)).wrapping_add(word(input, 1) * word(weight, 1))
+                        }
+                    },
+                );
             }
         }
     }
@@ -250,20 +302,24 @@ mod tests {
     fn products_are_alike_in_every_instruction_set() {
         let mut seed = 1;
         for (inputs, columns, count) in [(1, 1, 1), (27, 16, 5), (64, 48, 13), (9, 112, 6), (144, 64, 9), (6, 130, 3)] {
-            for width in [Width::Bytes, Width::Words] {
-                let most = if width == Width::Bytes { 128 } else { 32_768 };
+            for width in [Width::Bytes, Width::Signs, Width::Words] {
+                let most = if width == Width::Words { 32_768 } else { 128 };
                 let mut weight = || (dice(&mut seed) % (2 * most)) as i32 - most as i32;
                 let table: Vec<i32> = (0..inputs * columns).map(|_| weight()).collect();
                 let packed = Packed::new(width, inputs, columns, |input| &table[input * columns..][..columns]);
-                let low = if width == Width::Bytes { 0 } else { -32_768 };
-                let mut number = || low + (dice(&mut seed) % (if low == 0 { 128 } else { 65_536 })) as i32;
+                let (low, count_of) = match width {
+                    Width::Bytes => (0, 128),
+                    Width::Signs => (-1, 3),
+                    Width::Words => (-32_768, 65_536),
+                };
+                let mut number = || low + (dice(&mut seed) % count_of) as i32;
                 let numbers: Vec<i32> = (0..count * inputs).map(|_| number()).collect();
                 let mut packed_inputs = vec![];
                 for row in numbers.chunks(inputs) {
                     match width {
                         Width::Words => push_words(&mut row.to_vec(), &mut packed_inputs, |_, _| {}),
-                        Width::Bytes => packed_inputs.extend(row.chunks(4).map(|four| {
-                            let byte = |k: usize| four.get(k).map_or(0, |&n| n as u8);
+                        Width::Bytes | Width::Signs => packed_inputs.extend(row.chunks(4).map(|four| {
+                            let byte = |k: usize| four.get(k).map_or(0, |&n| (n - low) as u8);
                             u32::from_le_bytes([0, 1, 2, 3].map(byte))
                         })),
                     }
@@ -289,6 +345,18 @@ mod tests {
                     let mut sums = vec![7; wanted.len()];
                     packed.multiply(level, &packed_inputs, &rows, &mut sums);
                     assert_eq!(sums, wanted, "{level:?}, {width:?}: {inputs} × {columns}, {count} rows");
+                    for parts in (2..4).filter(|&parts| packed.groups().is_multiple_of(parts)) {
+                        // the first parts of all rows, then the second ones
+                        let part = packed.groups() / parts;
+                        let places = (0..parts * count).map(|at| (at % count * parts + at / count) * part);
+                        let apart: Vec<u32> = places.flat_map(|at| packed_inputs[at..at + part].to_vec()).collect();
+                        let rows: Vec<Row> = rows.iter().map(|row| Row { from: row.from / parts, ..*row }).collect();
+                        let inputs = Inputs { groups: &apart, part, pitch: count * part, fresh: true };
+                        let mut fresh = vec![3; wanted.len()];
+                        packed.multiply_parts(level, inputs, &rows, &mut fresh);
+                        fresh.iter_mut().for_each(|sum| *sum = sum.wrapping_add(7));
+                        assert_eq!(fresh, wanted, "{level:?}, {width:?}: {parts} parts");
+                    }
                 }
             }
         }

@@ -1,32 +1,52 @@
 //! All that arrives at the positions of a block, summed up step by step: as rows of weights or as products.
 
 use super::neurons::Population;
+use super::planes::{Plane, Planes};
 use super::spikes::Spikes;
 use super::synapses::{Afferent, Scattering, Seen, Short};
 use super::train::Train;
 use super::{Options, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Bundle, Fired, Inflow, LANES, List, Row, Rows, push_words};
+use crate::functional::lanes::{Bundle, Fired, Inflow, LANES, List, Numbers, Row, Rows, push_words};
 use bytemuck::Pod;
 use std::ops::Range;
 
 /// Sums of a block are about so many, so that they stay in the nearer caches.
-const SUMS: usize = 1 << 14;
+const SUMS: usize = 1 << 13;
 
 /// What arrives at the positions of a block.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals<V> {
+    way: Way,
     positions: Range<usize>,
     /// Steps of each position, and numbers of a step: channels in whole registers.
     steps: usize,
     width: usize,
-    /// What is added to potentials, `[position][step][number]`: biases and all that arrives.
+    /// What is added to potentials, `[position][step][number]`: biases and all that arrives. It begins where a register does,
+    /// behind numbers that mean nothing.
     sums: Vec<V>,
+    skipped: usize,
     /// The last step in which anything arrives at each position, or 0.
     lasts: Vec<u32>,
     /// What single spikes scatter to all positions, for each projection one entry for each source where it does.
     scattered: Vec<Vec<Scattered>>,
+    /// What sources send as windows see it, likewise.
+    planes: Vec<Vec<Plane>>,
     scratch: Scratch,
+}
+
+/// How neurons that go through all their steps at once find what arrives.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As sums of all of it.
+    #[default]
+    Sums,
+    /// As products of all that windows see of the only source.
+    Products,
+    /// As what the only source has scattered.
+    Scattered,
+    /// As what the image brings in every step.
+    Steady,
 }
 
 /// Sums `[step][position][column]` of what a source sends, for all positions.
@@ -66,13 +86,20 @@ impl<V: Sum<i32> + Pod> Arrivals<V> {
     #[inline(always)]
     pub fn sums(&self, position: usize) -> &[V] {
         let size = self.steps * self.width;
-        &self.sums[(position - self.positions.start) * size..][..size]
+        &self.sums[self.skipped + (position - self.positions.start) * size..][..size]
     }
 
     /// Where the sums of what is sent in a step begin.
     #[inline(always)]
     fn to(&self, at: usize, sent: u32, delay: u32) -> usize {
-        (at * self.steps + (sent + delay) as usize - 1) * self.width
+        self.skipped + (at * self.steps + (sent + delay) as usize - 1) * self.width
+    }
+
+    /// Makes room for the sums of all positions; those there are stay what they are.
+    fn make_room(&mut self) {
+        let size = self.lasts.len() * self.steps * self.width + LANES;
+        self.sums.resize(self.sums.len().max(size), V::default());
+        self.skipped = self.sums.as_ptr().align_offset(size_of::<i32>() * LANES).min(LANES);
     }
 }
 
@@ -93,36 +120,69 @@ impl Population<'_> {
         }
     }
 
-    /// Sums up biases and all that arrives at positions; gives the synaptic operations. Where all of it has been scattered
-    /// and positions are `quick`, nothing is left to do.
+    /// Sums up all that arrives at positions, as far as it is not found as it is; gives the synaptic operations.
     #[inline(always)]
-    pub fn arrive<V: Sum<i32> + Pod>(&self, positions: Range<usize>, quick: bool, arrivals: &mut Arrivals<V>) -> u64 {
-        let driven = self.driven();
-        arrivals.lasts.clear();
-        arrivals.lasts.extend(positions.clone().map(|position| self.last_of(position)));
+    pub fn arrive<V: Sum<i32> + Pod>(&self, positions: Range<usize>, arrivals: &mut Arrivals<V>) -> u64 {
         arrivals.positions = positions.clone();
-        if quick && self.scattered(arrivals, positions.start).is_some() {
-            return 0;
-        }
-        if let Some((afferent, short)) = self.steady().filter(|_| quick) {
-            return self.by_steady_products(afferent, short, arrivals);
-        }
-        arrivals.steps = arrivals.lasts.iter().copied().max().unwrap_or(0).max(driven) as usize;
-        arrivals.width = self.afferents.channels.next_multiple_of(LANES);
-        arrivals.sums.clear();
-        for position in positions {
-            let (bias, size) = (self.afferents.bias(position), arrivals.steps * arrivals.width);
-            let first = arrivals.sums.len();
-            for step in 1..=driven as usize {
-                arrivals.sums.extend(bias.iter().map(|&bias| V::of(bias)));
-                arrivals.sums.resize(first + step * arrivals.width, V::default());
+        arrivals.lasts.clear();
+        match (arrivals.way, &arrivals.planes[..]) {
+            (Way::Products, [planes]) => {
+                let last = |&step: &u32| if step > 0 { step + self.options.schedule.delay() } else { 0 };
+                arrivals.lasts.extend(planes[0].lasts[positions].iter().map(last));
             }
-            arrivals.sums.resize(first + size, V::default());
+            _ => arrivals.lasts.extend(positions.map(|position| self.last_of(position))),
         }
+        let last = arrivals.lasts.iter().copied().max().unwrap_or(0);
+        match arrivals.way {
+            Way::Scattered => 0,
+            Way::Steady => match self.steady() {
+                Some((afferent, short)) => self.by_steady_products(afferent, short, arrivals),
+                None => 0,
+            },
+            Way::Products => {
+                arrivals.steps = last as usize;
+                arrivals.make_room();
+                self.by_projections(arrivals)
+            }
+            Way::Sums => {
+                arrivals.steps = last.max(self.driven()) as usize;
+                self.by_biases(arrivals);
+                self.by_projections(arrivals)
+            }
+        }
+    }
+
+    /// Begins sums with what biases bring.
+    #[inline(always)]
+    fn by_biases<V: Sum<i32> + Pod>(&self, arrivals: &mut Arrivals<V>) {
+        arrivals.make_room();
+        let (channels, width) = (self.afferents.channels, arrivals.width);
+        let size = arrivals.steps * width;
+        let sums = &mut arrivals.sums[arrivals.skipped..][..arrivals.lasts.len() * size];
+        for (at, position) in arrivals.positions.clone().enumerate() {
+            if at > 0 && self.afferents.bias.len() <= channels {
+                sums.copy_within(..size, at * size);
+                continue;
+            }
+            let sums = &mut sums[at * size..][..size];
+            sums.fill(V::default());
+            for row in sums.chunks_exact_mut(width.max(1)).take(self.driven() as usize) {
+                row.iter_mut().zip(self.afferents.bias(position)).for_each(|(sum, &bias)| *sum = V::of(bias));
+            }
+        }
+    }
+
+    /// Adds what arrives through each projection; gives the synaptic operations.
+    #[inline(always)]
+    fn by_projections<V: Sum<i32> + Pod>(&self, arrivals: &mut Arrivals<V>) -> u64 {
         let mut operations = 0;
-        let all_scattered = std::mem::take(&mut arrivals.scattered);
-        for (afferent, scattered) in self.afferents.projections.iter().zip(&all_scattered) {
+        let (all_scattered, all_planes) =
+            (std::mem::take(&mut arrivals.scattered), std::mem::take(&mut arrivals.planes));
+        for ((afferent, scattered), planes) in self.afferents.projections.iter().zip(&all_scattered).zip(&all_planes) {
             operations += match &afferent.short {
+                Some(Short { planes: Some(windows), .. }) if !planes.is_empty() => {
+                    self.by_planes(windows, planes, arrivals)
+                }
                 Some(_) if !scattered.is_empty() => self.by_scattering(scattered, arrivals),
                 Some(short) if size_of::<V>() == size_of::<i32>() => {
                     let singles = self.sources(afferent).all(|(train, _)| train.singles().is_some());
@@ -136,7 +196,7 @@ impl Population<'_> {
                 Some(_) | None => self.one_by_one(afferent, arrivals),
             };
         }
-        arrivals.scattered = all_scattered;
+        (arrivals.scattered, arrivals.planes) = (all_scattered, all_planes);
         operations
     }
 
@@ -166,57 +226,109 @@ impl Population<'_> {
     /// What arrives at a position of a block, for neurons that go through all steps at once.
     #[inline(always)]
     pub fn inflow<'a, V: Sum<i32> + Pod>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Inflow<'a> {
-        if let Some(scattered) = self.scattered(arrivals, position) {
-            return scattered;
+        let (bias, driven) = (self.afferents.registers_of_bias(position), self.driven() as usize);
+        let of = |sums| Numbers::Sums { rows: bytemuck::cast_slice(sums), delay: 0 };
+        match arrivals.way {
+            Way::Sums => Inflow { numbers: of(arrivals.sums(position)), bias: &[], driven: 0 },
+            Way::Products => {
+                let sums = &arrivals.sums(position)[..arrivals.last(position) as usize * arrivals.width];
+                Inflow { numbers: of(sums), bias, driven }
+            }
+            Way::Scattered => {
+                let from = arrivals.scattered.first().and_then(|scattered| scattered.first());
+                let delay = self.options.schedule.delay() as usize;
+                let words = |from: &'a Scattered| Numbers::Words {
+                    rows: from.sums.get(position * from.columns..).unwrap_or_default(),
+                    pitch: from.size,
+                    delay,
+                };
+                Inflow { numbers: from.map_or(of(&[]), words), bias, driven }
+            }
+            Way::Steady => {
+                let first = (position - arrivals.positions.start) * arrivals.width;
+                let bias = &arrivals.scratch.repeated[first..first + arrivals.width];
+                Inflow { numbers: of(&[]), bias, driven }
+            }
         }
-        let Some((_, short)) = self.steady() else {
-            let sums = bytemuck::cast_slice(arrivals.sums(position));
-            return Inflow::Rows { sums, delay: 0, bias: &[], driven: 0 };
-        };
-        let first = (position - arrivals.positions.start) * short.packed.stride();
-        let bias = &arrivals.scratch.repeated[first..first + self.afferents.channels];
-        Inflow::Scattered { rows: &[], first: 0, pitch: 0, delay: 0, bias, driven: self.driven() as usize }
     }
 
-    /// What arrives at a position, where all of it was scattered from one source without a gain.
+    /// Lays out as planes or scatters what can be to all positions, ahead of the blocks, and finds the way for neurons that
+    /// are `quick`; gives the synaptic operations.
     #[inline(always)]
-    fn scattered<'a, V>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Option<Inflow<'a>> {
-        let [of] = &arrivals.scattered[..] else { return None };
-        let [Scattered { sums, size, columns, gain: 1 }] = &of[..] else { return None };
-        Some(Inflow::Scattered {
-            rows: sums,
-            first: position * columns,
-            pitch: *size,
-            delay: self.options.schedule.delay() as usize,
-            bias: self.afferents.bias(position),
-            driven: self.driven() as usize,
-        })
-    }
-
-    /// Scatters what can be to all positions, ahead of the blocks; gives the synaptic operations.
-    #[inline(always)]
-    pub fn scatter<V: Sum<i32>>(&self, arrivals: &mut Arrivals<V>) -> u64 {
+    pub fn lay_out<V: Sum<i32>>(&self, quick: bool, arrivals: &mut Arrivals<V>) -> u64 {
+        arrivals.width = self.afferents.channels.next_multiple_of(LANES);
         let mut operations = 0;
         for afferent in &self.afferents.projections {
-            let scatter = afferent.short.as_ref().filter(|_| size_of::<V>() == size_of::<i32>());
-            let scattered = scatter.and_then(|short| self.scatter_all(afferent, short, &mut operations));
-            arrivals.scattered.push(scattered.unwrap_or_default());
+            let short = afferent.short.as_ref().filter(|_| size_of::<V>() == size_of::<i32>());
+            let planes = short.and_then(|short| self.lay_planes(afferent, short));
+            let short = short.filter(|_| planes.is_none());
+            let (planes, by_planes) = planes.unwrap_or_default();
+            let scattered = short.and_then(|short| self.scatter_all(afferent, short));
+            let (scattered, by_scattering) = scattered.unwrap_or_default();
+            operations += by_planes + by_scattering;
+            arrivals.planes.push(planes);
+            arrivals.scattered.push(scattered);
         }
+        arrivals.way = match (&arrivals.planes[..], &arrivals.scattered[..]) {
+            ([planes], _) if quick && planes.len() == 1 && self.options.schedule.delay() == 0 => Way::Products,
+            (_, [scattered]) if quick && scattered.len() == 1 && scattered[0].gain == 1 => Way::Scattered,
+            _ if quick && self.steady().is_some() => Way::Steady,
+            _ => Way::Sums,
+        };
         operations
     }
 
     #[inline(always)]
-    fn scatter_all(&self, afferent: &Afferent, short: &Short, operations: &mut u64) -> Option<Vec<Scattered>> {
+    fn lay_planes(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Plane>, u64)> {
+        let windows = short.planes.as_ref()?;
+        let (mut planes, mut operations) = (vec![], 0);
+        for (train, gain) in self.sources(afferent) {
+            let (spikes, steps) = (train.singles()?, train.last_step.min(self.last_sent()));
+            if !windows.pay(self.level, train.spikes, steps) {
+                return None;
+            }
+            let (plane, landed) = windows.lay(spikes, steps, gain);
+            operations += landed * short.outputs as u64;
+            planes.push(plane);
+        }
+        Some((planes, operations))
+    }
+
+    /// The last step whose spikes arrive.
+    pub fn last_sent(&self) -> u32 {
+        match self.options.settle {
+            Settle::ToSilence => u32::MAX,
+            Settle::Steps(settle) => self.options.time_steps + settle - self.options.schedule.delay(),
+        }
+    }
+
+    /// Adds the products of all that windows see.
+    #[inline(always)]
+    fn by_planes<V: Sum<i32> + Pod>(&self, windows: &Planes, planes: &[Plane], arrivals: &mut Arrivals<V>) -> u64 {
+        let fresh = arrivals.way == Way::Products;
+        let mut rows = std::mem::take(&mut arrivals.scratch.rows);
+        for plane in planes {
+            rows.clear();
+            for (at, steps) in self.sent(arrivals) {
+                let position = arrivals.positions.start + at;
+                let to = |step| arrivals.to(at, step as u32 + 1, self.options.schedule.delay());
+                let steps = steps.min(plane.steps) as usize;
+                rows.extend((0..steps).map(|step| windows.view(plane, (position, step), to(step))));
+            }
+            windows.multiply(self.level, (plane, fresh), &rows, bytemuck::cast_slice_mut(&mut arrivals.sums));
+        }
+        arrivals.scratch.rows = rows;
+        0
+    }
+
+    #[inline(always)]
+    fn scatter_all(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Scattered>, u64)> {
         let Scattering { weights, targets, reached } = short.scatter.as_ref()?;
         let columns = weights.columns();
         let size = (self.grid.positions() + 1) * columns;
-        let last = match self.options.settle {
-            Settle::ToSilence => u32::MAX,
-            Settle::Steps(settle) => self.options.time_steps + settle - self.options.schedule.delay(),
-        };
-        let mut all = vec![];
+        let (mut all, mut operations) = (vec![], 0);
         for (train, gain) in self.sources(afferent) {
-            let steps = train.last_step.min(last);
+            let steps = train.last_step.min(self.last_sent());
             if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
                 return None;
             }
@@ -225,11 +337,11 @@ impl Population<'_> {
                 let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), targets };
                 weights.add(self.level, fired, sums);
                 let landed = fired.starts.windows(2).zip(reached).map(|(ends, &reached)| (ends[1] - ends[0]) * reached);
-                *operations += u64::from(landed.sum::<u32>()) * short.outputs as u64;
+                operations += u64::from(landed.sum::<u32>()) * short.outputs as u64;
             }
             all.push(Scattered { sums, size, columns, gain });
         }
-        Some(all)
+        Some((all, operations))
     }
 
     /// Adds what has been scattered.

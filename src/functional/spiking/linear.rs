@@ -7,7 +7,7 @@ use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{FunctionalError, Ran, Settle};
 use crate::functional::Values;
-use crate::functional::lanes::{Course, Inflow, Pairs, WORD};
+use crate::functional::lanes::{Course, Inflow, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
 
 /// What some stages send together, each with its gain: a row of numbers for each step of each position. Layers that read the
@@ -57,8 +57,7 @@ impl Population<'_> {
         let mut fired = Firing::of_steps(self.level, grid, most);
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
-        let (mut sums, mut counts) = (vec![], [0; WORD]);
-        let (mut rests, driven) = (true, self.driven() as usize);
+        let (mut sums, mut rests, driven) = (vec![], true, self.driven() as usize);
         for strip in short.packed.strips() {
             for position in 0..grid.positions() {
                 let rows = stream.firsts[position]..stream.firsts[position + 1];
@@ -67,15 +66,16 @@ impl Population<'_> {
                 let size = rows.len() * strip.width();
                 sums.resize(sums.len().max(strip.panels * size), 0);
                 short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), &mut sums);
+                let mut marks = fired.marks(position);
                 for panel in 0..strip.panels {
                     let first = strip.first + panel * strip.width();
                     let neurons = first..channels.min(first + strip.width());
-                    let (sums, bias) = (&sums[panel * size..][..size], &self.afferents.bias(position)[neurons.clone()]);
-                    let inflow = Inflow::Rows { sums, delay: delay as usize, bias, driven };
+                    let (rows, bias) = (&sums[panel * size..][..size], self.afferents.registers_of_bias(position));
+                    let numbers = Numbers::Sums { rows, delay: delay as usize };
+                    let inflow = Inflow { numbers, bias: &bias[first..], driven };
                     let course = Course { inflow, steps: (least as usize, most as usize) };
-                    let signed = self.signed(neurons.clone());
-                    rests &= signed.run_word(self.level, course, &mut counts, fired.marks(position, first));
-                    ran.values.put(position * channels + first, &counts[..neurons.len()]);
+                    let counts = (&mut ran.values, position * channels + first);
+                    rests &= self.signed(neurons).run_word(self.level, course, counts, (&mut marks, first));
                 }
             }
         }
@@ -102,7 +102,7 @@ impl Population<'_> {
             let last = sources.iter().map(|(train, _)| train.last_of(position)).fold(0, u32::max).min(self.last_sent());
             if let Some(singles) = &singles {
                 rows.clear();
-                rows.extend(singles.iter().map(|(spikes, gain)| (spikes.rows(position), *gain)));
+                rows.extend(singles.iter().map(|(spikes, gain)| (spikes.rows(position as usize, u32::MAX), *gain)));
                 stream.pairs.push_signs(self.level, (inputs.div_ceil(WORD), last as usize), &rows);
             } else {
                 for step in 1..=last {
@@ -118,14 +118,6 @@ impl Population<'_> {
         }
         stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
         Some(stream)
-    }
-
-    /// The last step in which anything is sent that arrives.
-    fn last_sent(&self) -> u32 {
-        match self.options.settle {
-            Settle::ToSilence => u32::MAX,
-            Settle::Steps(settle) => self.options.time_steps + settle - self.options.schedule.delay(),
-        }
     }
 }
 

@@ -5,13 +5,14 @@ mod attention;
 mod linear;
 mod max_pool;
 mod neurons;
+mod planes;
 mod rested;
 mod spikes;
 mod synapses;
 mod train;
 
 use super::bounds::{Bounds, Extent};
-use super::lanes::Level;
+use super::lanes::{LANES, Level};
 use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
 use crate::trace::{ImageTrace, Schedule};
@@ -218,7 +219,21 @@ impl<'g> Spiking<'g> {
             (kind, Layout::Synapses(afferents)) => {
                 let neurons = kind.neurons();
                 let trains = before;
-                let population = Population { name, grid, afferents, neurons, trains, options, last_input, level };
+                let mut thresholds = neurons.map_or(vec![], |neurons| neurons.threshold.clone());
+                thresholds.resize(thresholds.len().next_multiple_of(LANES), i32::MAX);
+                let usual = thresholds.iter().all(|&threshold| threshold > 0);
+                let population = Population {
+                    name,
+                    grid,
+                    afferents,
+                    neurons,
+                    thresholds,
+                    usual,
+                    trains,
+                    options,
+                    last_input,
+                    level,
+                };
                 if narrow(size) {
                     neurons::run::<i32>(&population, stream)
                 } else {

@@ -24,6 +24,10 @@ pub(super) struct Population<'a> {
     pub afferents: &'a Afferents<'a>,
     /// `None` for a readout.
     pub neurons: Option<&'a Neurons<i32>>,
+    /// Their thresholds in whole registers, behind the last one `i32::MAX`.
+    pub thresholds: Vec<i32>,
+    /// Whether all of them are positive.
+    pub usual: bool,
     /// What every stage before sends.
     pub trains: &'a [Ran],
     pub options: &'a Options,
@@ -65,18 +69,21 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
         None => Values::Wide(vec![]),
     };
     let mut arrivals = Arrivals::default();
-    ran.operations += population.scatter(&mut arrivals);
+    ran.operations += population.lay_out(quick, &mut arrivals);
+    if quick {
+        ran.values = Values::rest(grid.neurons(), population.options.time_steps);
+    }
     for first in (0..grid.positions()).step_by(population.block()) {
         let block = first..grid.positions().min(first + population.block());
-        ran.operations += population.arrive(block.clone(), quick, &mut arrivals);
+        ran.operations += population.arrive(block.clone(), &mut arrivals);
+        if quick {
+            population.quickly(block, &arrivals, &mut ran.values, &mut spikes)?;
+            continue;
+        }
         for position in block {
             spikes.position();
-            if quick {
-                population.quickly(position, &arrivals, &mut place, &mut spikes)?;
-            } else {
-                place.rest(population);
-                population.position(position, &arrivals, &mut place, &mut spikes, &mut ran)?;
-            }
+            place.rest(population);
+            population.position(position, &arrivals, &mut place, &mut spikes, &mut ran)?;
             match population.neurons {
                 Some(_) => ran.values.extend(&place.counts),
                 None => ran.values.extend(&place.potentials[..grid.channels as usize]),
@@ -166,30 +173,33 @@ impl Population<'_> {
     pub fn signed(&self, channels: Range<usize>) -> Signed<'_> {
         let Options { semantics, time_steps, .. } = *self.options;
         let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
-        let thresholds = self.neurons.map_or(&[][..], |neurons| &neurons.threshold[channels]);
-        Signed { thresholds, symmetric, limit: time_steps as i32 }
+        let thresholds = &self.thresholds[channels.start..channels.end.next_multiple_of(LANES)];
+        Signed { neurons: channels.len(), thresholds, usual: self.usual, symmetric, limit: time_steps as i32 }
     }
 
-    /// One position of signed neurons through all its steps at once.
+    /// A block of signed neurons, each position through all its steps at once; puts their counts.
     #[inline(always)]
     fn quickly<V: Sum<i32> + Pod>(
         &self,
-        position: usize,
+        block: Range<usize>,
         arrivals: &Arrivals<V>,
-        place: &mut Place<V>,
+        counts: &mut Values,
         spikes: &mut Firing,
     ) -> Result<(), FunctionalError> {
         let &Options { time_steps, settle, .. } = self.options;
-        let signed = self.signed(0..self.afferents.channels);
-        let (least, most) = match settle {
-            Settle::Steps(settle) => (time_steps + settle, time_steps + settle),
-            Settle::ToSilence => {
-                (time_steps.max(arrivals.last(position)), time_steps.max(self.last_input) + time_steps)
-            }
+        let most = match settle {
+            Settle::Steps(settle) => time_steps + settle,
+            Settle::ToSilence => time_steps.max(self.last_input) + time_steps,
         };
-        let inflow = self.inflow(arrivals, position);
-        let course = Course { inflow, steps: (least as usize, most as usize) };
-        if signed.run(self.level, course, &mut place.counts, spikes.rows()) {
+        let (signed, to) = (self.signed(0..self.afferents.channels), block.start * self.afferents.channels);
+        let courses = block.map(|position| {
+            let least = match settle {
+                Settle::Steps(_) => most,
+                Settle::ToSilence => time_steps.max(arrivals.last(position)),
+            };
+            Course { inflow: self.inflow(arrivals, position), steps: (least as usize, most as usize) }
+        });
+        if signed.run(self.level, courses, (counts, to), spikes.raster()) {
             Ok(())
         } else {
             Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 })

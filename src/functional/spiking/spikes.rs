@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{LANES, Level, Marks, Signs, WORD, list, mark};
+use crate::functional::lanes::{LANES, Level, Marks, Raster, Signs, WORD, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -12,10 +12,7 @@ const MOST_STEPS: usize = 32;
 pub(super) struct Firing {
     level: Level,
     grid: Grid,
-    /// A row for each step of each position: words of positive spikes, then as many of negative ones.
-    bits: Vec<u64>,
-    /// How many rows there are before each position.
-    firsts: Vec<usize>,
+    raster: Raster,
 }
 
 impl Firing {
@@ -23,52 +20,55 @@ impl Firing {
     pub fn new(level: Level, grid: Grid, steps: u32) -> Self {
         let rows = grid.positions().saturating_mul((steps as usize).min(MOST_STEPS));
         let bits = Vec::with_capacity(rows.saturating_mul(2 * words(grid)));
-        Self { level, grid, bits, firsts: Vec::with_capacity(grid.positions() + 1) }
+        let firsts = Vec::with_capacity(grid.positions() + 1);
+        let lasts = Vec::with_capacity(grid.positions());
+        Self { level, grid, raster: Raster { bits, firsts, lasts, spikes: 0, negative: 0 } }
     }
 
     /// As many steps of every position, in which nothing has been fired yet.
     pub fn of_steps(level: Level, grid: Grid, steps: u32) -> Self {
         let firsts = (0..grid.positions()).map(|position| position * steps as usize).collect();
         let bits = vec![0; grid.positions() * steps as usize * 2 * words(grid)];
-        Self { level, grid, bits, firsts }
+        Self { level, grid, raster: Raster { bits, firsts, ..Raster::default() } }
     }
 
     /// Begins the next position.
     pub fn position(&mut self) {
-        self.firsts.push(self.bits.len() / (2 * words(self.grid)));
+        self.raster.firsts.push(self.raster.bits.len() / (2 * words(self.grid)));
     }
 
     /// Notes what the channels of the position fire in its next step; says whether any does.
     #[inline(always)]
     pub fn fire(&mut self, signs: &[i8]) -> bool {
-        let (words, first) = (words(self.grid), self.bits.len());
-        self.bits.resize(first + 2 * words, 0);
-        let row = &mut self.bits[first..];
+        let (words, first) = (words(self.grid), self.raster.bits.len());
+        self.raster.bits.resize(first + 2 * words, 0);
+        let row = &mut self.raster.bits[first..];
         let (plus, minus) = row.split_at_mut(words);
         mark(signs, plus, minus);
         row.iter().fold(0, |any, word| any | word) != 0
     }
 
-    /// Rows of the position: words of positive spikes, then as many of negative ones, for each step. What is appended is
-    /// fired next.
-    pub fn rows(&mut self) -> &mut Vec<u64> {
-        &mut self.bits
+    /// For those who fire whole positions.
+    pub fn raster(&mut self) -> &mut Raster {
+        &mut self.raster
     }
 
-    /// Where bits of channels from `channel` on go at a position, whose rows were made ahead.
+    /// The rows of a position, where as many were made ahead for each.
     #[inline(always)]
-    pub fn marks(&mut self, position: usize, channel: usize) -> Marks<'_> {
+    pub fn marks(&mut self, position: usize) -> Marks<'_> {
         let row = 2 * words(self.grid);
-        let first = self.firsts[position] * row;
-        Marks { bits: &mut self.bits, first, row, word: channel / WORD, shift: channel % WORD }
+        let firsts = &self.raster.firsts;
+        let (first, end) = (firsts[position] * row, firsts.get(position + 1).map(|end| end * row));
+        let end = end.unwrap_or(self.raster.bits.len());
+        Marks::new(&mut self.raster.bits[first..end], row)
     }
 
     /// The row of a position and step, from 1, where they were made ahead.
     #[inline(always)]
     pub fn row(&mut self, position: usize, step: u32) -> (&mut [u64], &mut [u64]) {
         let words = words(self.grid);
-        let first = (self.firsts[position] + step as usize - 1) * 2 * words;
-        self.bits[first..first + 2 * words].split_at_mut(words)
+        let first = (self.raster.firsts[position] + step as usize - 1) * 2 * words;
+        self.raster.bits[first..first + 2 * words].split_at_mut(words)
     }
 }
 
@@ -81,10 +81,6 @@ fn words(grid: Grid) -> usize {
 #[derive(Debug)]
 pub(super) struct Spikes {
     fired: Firing,
-    /// The last step of each position in which it fires, or 0.
-    lasts: Vec<u32>,
-    /// How many there are.
-    all: u64,
     /// Who fires, step by step, for those who need it so.
     lists: OnceCell<Lists>,
 }
@@ -98,54 +94,55 @@ struct Lists {
 }
 
 impl Spikes {
-    /// Spikes that were fired; how many there are, and how many of them are negative.
+    /// Spikes that were fired.
     #[inline(always)]
-    pub fn new(mut fired: Firing) -> (Self, u64, u64) {
+    pub fn new(mut fired: Firing) -> Self {
         fired.position();
-        let (words, mut all, mut negative) = (words(fired.grid), 0, 0);
-        let mut lasts = Vec::with_capacity(fired.firsts.len());
-        for ends in fired.firsts.windows(2) {
-            let mut last = 0;
-            let rows = fired.bits[ends[0] * 2 * words..ends[1] * 2 * words].chunks_exact(2 * words);
-            for (step, row) in (1..).zip(rows) {
-                let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-                let (plus, minus) = (ones(&row[..words]), ones(&row[words..]));
-                all += plus + minus;
-                negative += minus;
-                last = if plus + minus > 0 { step } else { last };
-            }
-            lasts.push(last);
+        if fired.raster.lasts.len() + 1 < fired.raster.firsts.len() {
+            count(&mut fired.raster, words(fired.grid));
         }
-        (Self { fired, lasts, all, lists: OnceCell::new() }, all, negative)
+        Self { fired, lists: OnceCell::new() }
+    }
+
+    /// How many there are, and how many of them are negative.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.fired.raster.spikes, self.fired.raster.negative)
+    }
+
+    /// The last step of each position in which it fires, or 0.
+    pub fn lasts(&self) -> &[u32] {
+        &self.fired.raster.lasts
     }
 
     /// The last step of a position in which it fires, or 0.
     pub fn last_of(&self, position: u32) -> u32 {
-        self.lasts[position as usize]
+        self.fired.raster.lasts[position as usize]
     }
 
     /// The last step in which any position fires, or 0.
     pub fn last_step(&self) -> u32 {
-        self.lasts.iter().copied().max().unwrap_or(0)
-    }
-
-    /// Rows of all steps of a position up to its last one: words of positive spikes, then as many of negative ones.
-    #[inline(always)]
-    pub fn rows(&self, position: u32) -> &[u64] {
-        let (words, position) = (words(self.fired.grid), position as usize);
-        &self.fired.bits[self.fired.firsts[position] * 2 * words..][..self.lasts[position] as usize * 2 * words]
+        self.fired.raster.lasts.iter().copied().max().unwrap_or(0)
     }
 
     /// What a position fires in a step.
     #[inline(always)]
     pub fn at(&self, position: u32, step: u32) -> Signs<'_> {
         let (words, position) = (words(self.fired.grid), position as usize);
-        if step == 0 || step > self.lasts[position] {
+        if step == 0 || step > self.fired.raster.lasts[position] {
             return Signs { plus: &[], minus: &[] };
         }
-        let first = (self.fired.firsts[position] + step as usize - 1) * 2 * words;
-        let (plus, minus) = self.fired.bits[first..first + 2 * words].split_at(words);
+        let first = (self.fired.raster.firsts[position] + step as usize - 1) * 2 * words;
+        let (plus, minus) = self.fired.raster.bits[first..first + 2 * words].split_at(words);
         Signs { plus, minus }
+    }
+
+    /// Rows of a position for the first steps, but no more than it fires in: words of positive spikes, then as many of
+    /// negative ones.
+    #[inline(always)]
+    pub fn rows(&self, position: usize, steps: u32) -> &[u64] {
+        let (raster, row) = (&self.fired.raster, 2 * words(self.fired.grid));
+        let first = raster.firsts[position] * row;
+        &raster.bits[first..first + raster.lasts[position].min(steps) as usize * row]
     }
 
     /// Adds what positions fire in a step to counts, which wrap; gives how many channels fire.
@@ -169,7 +166,7 @@ impl Spikes {
     /// Where the codes of all positions begin in a step that is not beyond the last one, and one more end.
     #[inline(always)]
     pub fn starts(&self, step: u32) -> &[u32] {
-        let positions = self.lasts.len();
+        let positions = self.fired.raster.lasts.len();
         &self.lists().starts[(step as usize - 1) * positions..][..positions + 1]
     }
 
@@ -179,14 +176,14 @@ impl Spikes {
     }
 
     fn list(&self) -> Lists {
-        let (positions, channels) = (self.lasts.len() as u32, self.fired.grid.channels);
+        let (positions, channels) = (self.fired.raster.lasts.len() as u32, self.fired.grid.channels);
         let steps = self.last_step();
         let room = |count: u64| Vec::with_capacity(count as usize + LANES);
-        let mut lists = Lists { codes: room(self.all), starts: room(u64::from(steps) * u64::from(positions)) };
+        let mut lists = Lists { codes: room(self.counts().0), starts: room(u64::from(steps) * u64::from(positions)) };
         lists.starts.push(0);
         let places = (1..=steps).flat_map(|step| (0..positions).map(move |position| (step, position)));
         let rows = places.map(|(step, position)| (self.at(position, step), position * 2 * channels));
-        list(self.fired.level, rows, (channels, self.all as usize), (&mut lists.codes, &mut lists.starts));
+        list(self.fired.level, rows, (channels, self.counts().0 as usize), (&mut lists.codes, &mut lists.starts));
         lists
     }
 
@@ -209,6 +206,25 @@ impl Spikes {
             }
         }
         planes
+    }
+}
+
+/// Finds out from the bits when each position fires for the last time, and how many spikes there are.
+#[inline(always)]
+fn count(raster: &mut Raster, words: usize) {
+    (raster.spikes, raster.negative) = (0, 0);
+    raster.lasts.clear();
+    for ends in raster.firsts.windows(2) {
+        let mut last = 0;
+        let rows = raster.bits[ends[0] * 2 * words..ends[1] * 2 * words].chunks_exact(2 * words);
+        for (step, row) in (1..).zip(rows) {
+            let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+            let (plus, minus) = (ones(&row[..words]), ones(&row[words..]));
+            raster.spikes += plus + minus;
+            raster.negative += minus;
+            last = if plus + minus > 0 { step } else { last };
+        }
+        raster.lasts.push(last);
     }
 }
 

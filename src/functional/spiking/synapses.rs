@@ -1,5 +1,6 @@
 //! Synapses laid out for reading: which source positions reach a position, and rows of weights side by side.
 
+use super::planes::Planes;
 use crate::functional::lanes::{LANES, Packed, Rows, Scatter, Width};
 use crate::graph::{Graph, Kernel, Projection, Stage, Synapses, Taps};
 use crate::units::{Grid, StageId};
@@ -10,6 +11,8 @@ pub(super) struct Afferents<'g> {
     pub projections: Vec<Afferent<'g>>,
     /// One bias for each channel, or for each neuron.
     pub bias: &'g [i32],
+    /// The same in whole registers.
+    padded: Vec<i32>,
     pub channels: usize,
 }
 
@@ -66,15 +69,24 @@ pub(super) struct Short {
     /// Where windows have nine taps and sums fit into 16 bits; and where each tap of each source position lands, behind
     /// all positions where nowhere.
     pub scatter: Option<Scattering>,
+    /// Where windows are products of all they see.
+    pub planes: Option<Planes>,
 }
 
 impl<'g> Afferents<'g> {
     pub fn new(graph: &'g Graph<i32>, stage: &'g Stage<i32>, synapses: &'g Synapses<i32>) -> Self {
         let projections = synapses.projections.iter().filter(|projection| !projection.sources.is_empty());
+        let channels = stage.grid.channels as usize;
+        let mut padded = vec![];
+        for bias in synapses.bias.chunks(channels.max(1)) {
+            padded.extend_from_slice(bias);
+            padded.resize(padded.len().next_multiple_of(LANES), 0);
+        }
         Self {
+            padded,
             projections: projections.map(|projection| Afferent::new(graph, stage, projection)).collect(),
             bias: &synapses.bias,
-            channels: stage.grid.channels as usize,
+            channels,
         }
     }
 
@@ -82,6 +94,14 @@ impl<'g> Afferents<'g> {
     pub fn bias(&self, position: usize) -> &[i32] {
         let first = if self.bias.len() > self.channels { position * self.channels } else { 0 };
         &self.bias[first..first + self.channels]
+    }
+
+    /// The biases of a position in whole registers, zeros behind them.
+    #[inline(always)]
+    pub fn registers_of_bias(&self, position: usize) -> &[i32] {
+        let width = self.channels.next_multiple_of(LANES);
+        let first = if self.padded.len() > width { position * width } else { 0 };
+        &self.padded[first..first + width]
     }
 }
 
@@ -162,6 +182,8 @@ impl Short {
             let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
             Scattering { weights, targets, reached }
         });
-        Some(Self { rows, packed, inputs, all_inputs, outputs, scatter })
+        let planes = Some(kernel.window).filter(|window| window.area() > 1);
+        let planes = planes.and_then(|_| Planes::new(kernel, (taps, source), positions));
+        Some(Self { rows, packed, inputs, all_inputs, outputs, scatter, planes })
     }
 }

@@ -120,7 +120,8 @@ impl Train {
 
     #[inline(always)]
     pub fn spikes(grid: Grid, fired: Firing) -> Self {
-        let (sent, spikes, negative) = Spikes::new(fired);
+        let sent = Spikes::new(fired);
+        let (spikes, negative) = sent.counts();
         let last_step = sent.last_step();
         Self { grid, spikes, negative, last_step, sent: Sent::Spikes(sent) }
     }
