@@ -15,7 +15,7 @@ pub use watch::{Unwatched, Watch};
 
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
-use crate::engine::Machine;
+use crate::engine::{Machine, Outcome};
 use crate::functional::{Options, Settle, Spiking};
 use crate::images::Images;
 use crate::network::Network;
@@ -106,13 +106,18 @@ fn on_chip(
     live: bool,
     watch: &impl Watch,
 ) -> Result<ImageRun, SimulateError> {
-    let (activity, live_equal) = if live {
+    if live {
         let outcome = watch.step(StepName::Engine, || machine.live(image, time_steps, trace.steps))?;
-        (outcome.activity, Some(outcome.trace.as_ref() == Some(&trace)))
-    } else {
-        (watch.step(StepName::Engine, || machine.replay(&trace, time_steps))?.activity, None)
-    };
-    Ok(ImageRun { activity, widths: trace.widths, comparison: None, live_equal })
+        return Ok(found(outcome, trace));
+    }
+    let activity = watch.step(StepName::Engine, || machine.replay(&trace, time_steps))?.activity;
+    Ok(ImageRun { activity, widths: trace.widths, comparison: None, live_equal: None })
+}
+
+/// A run whose spikes the chip has found by itself, against those of the functional run.
+fn found(outcome: Outcome, trace: ImageTrace) -> ImageRun {
+    let live_equal = Some(outcome.trace.as_ref() == Some(&trace));
+    ImageRun { activity: outcome.activity, widths: trace.widths, comparison: None, live_equal }
 }
 
 /// Runs a network that biases alone drive, for T steps.
@@ -124,10 +129,29 @@ pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<R
     let live = placed.is_live(request);
     let machine = watch.step(StepName::Engine, || placed.machine())?;
     let spiking = watch.part("layout", || Spiking::new(placed.graph));
-    let outcome = watch.spiking(&spiking, &[], &options)?;
-    let run = on_chip(&machine, &[], outcome.trace.ok_or(SimulateError::Unrecorded)?, request.time_steps, live, watch)?;
+    let run = if live && rayon::current_num_threads() > 1 {
+        side_by_side(&machine, &spiking, &options, watch)?
+    } else {
+        let trace = watch.spiking(&spiking, &[], &options)?.trace.ok_or(SimulateError::Unrecorded)?;
+        on_chip(&machine, &[], trace, request.time_steps, live, watch)?
+    };
     let drive = if live { "live" } else { "replay" };
     Ok(summarise(placed, request.time_steps, drive, &[run], None, watch))
+}
+
+/// The functional run for T steps, and beside it the chip, which finds the same spikes by itself.
+fn side_by_side(
+    machine: &Machine,
+    spiking: &Spiking,
+    options: &Options,
+    watch: &impl Watch,
+) -> Result<ImageRun, SimulateError> {
+    let steps = options.time_steps;
+    let (outcome, chip) = rayon::join(
+        || watch.spiking(spiking, &[], options),
+        || watch.step(StepName::Engine, || machine.live_apart(&[], steps, steps)),
+    );
+    Ok(found(chip?, outcome?.trace.ok_or(SimulateError::Unrecorded)?))
 }
 
 /// Replays the first `count` images of a trace, or all.
