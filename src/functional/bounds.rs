@@ -15,7 +15,7 @@ pub(super) struct Bounds {
 }
 
 /// What bounds counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
     /// T.
     pub time_steps: u32,

@@ -2,7 +2,7 @@
 
 use super::FunctionalError;
 use super::arithmetic::Arithmetic;
-use crate::graph::{Graph, StageKind};
+use crate::graph::{Graph, Input, StageKind};
 
 /// What the input stage of `graph` sends in one step, neuron by neuron, for an image of `height · width · channels` bytes.
 ///
@@ -11,22 +11,60 @@ use crate::graph::{Graph, StageKind};
 /// # Errors
 /// If the image has another size.
 pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>, FunctionalError> {
-    let Some((StageKind::Input(input), grid)) = graph.stages.first().map(|stage| (&stage.kind, stage.grid)) else {
+    let known = graph.stages.first().and_then(|stage| LookUp::of(&stage.kind));
+    looked_up(graph, known.as_ref(), image)
+}
+
+/// As [`injected`], where what every byte is injected as is known.
+pub(super) fn looked_up<S: Arithmetic>(
+    graph: &Graph<S>,
+    known: Option<&LookUp<S>>,
+    image: &[u8],
+) -> Result<Vec<S>, FunctionalError> {
+    let Some((known, grid)) = known.zip(graph.stages.first().map(|stage| stage.grid)) else {
         let found = image.len();
         return if found == 0 { Ok(vec![]) } else { Err(FunctionalError::NoInput { found }) };
     };
     if image.len() != grid.neurons() {
         return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
     }
-    // as many bytes as there are need their arithmetic once
-    let channels = input.mean.len().max(1);
-    let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
-    let known: Vec<S> = normalised(&input.mean, &input.std, &bytes).map(|pixel| S::pixel(pixel, input)).collect();
-    let mut pixels = Vec::with_capacity(image.len());
-    for pixel in image.chunks(channels) {
-        pixels.extend(pixel.iter().enumerate().map(|(channel, &byte)| known[usize::from(byte) * channels + channel]));
+    Ok(known.all(image))
+}
+
+/// What every byte is injected as.
+#[derive(Debug, Clone)]
+pub(super) struct LookUp<S> {
+    /// For each channel.
+    known: Vec<[S; 256]>,
+}
+
+impl<S: Arithmetic> LookUp<S> {
+    /// That of an input stage.
+    pub fn of(stage: &StageKind<S>) -> Option<Self> {
+        if let StageKind::Input(input) = stage { Some(Self::new(input)) } else { None }
     }
-    Ok(pixels)
+
+    /// As many bytes as there are need their arithmetic once.
+    fn new(input: &Input) -> Self {
+        let channels = input.mean.len().max(1);
+        let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
+        let mut known = vec![[S::default(); 256]; channels];
+        for (at, pixel) in normalised(&input.mean, &input.std, &bytes).enumerate() {
+            known[at % channels][at / channels] = S::pixel(pixel, input);
+        }
+        Self { known }
+    }
+
+    /// All bytes of an image.
+    pub fn all(&self, image: &[u8]) -> Vec<S> {
+        let (channels, mut pixels) = (self.known.len(), vec![S::default(); image.len()]);
+        for (channel, known) in self.known.iter().enumerate() {
+            let pairs =
+                pixels.iter_mut().skip(channel).step_by(channels).zip(image.iter().skip(channel).step_by(channels));
+            pairs.for_each(|(pixel, &byte)| *pixel = known[usize::from(byte)]);
+        }
+        pixels
+    }
 }
 
 /// `(byte / 255 − mean) / std` for each byte; `mean` and `std` hold one value for each channel.
@@ -40,7 +78,6 @@ pub(super) fn normalised<'a>(mean: &'a [f32], std: &'a [f32], image: &'a [u8]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Input;
 
     #[test]
     fn pixels_are_rounded_and_clipped() {

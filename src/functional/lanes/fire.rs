@@ -291,6 +291,10 @@ impl Signed<'_> {
     ) -> bool {
         let stride = self.thresholds.len();
         let Inflow { numbers, bias, driven } = course.inflow;
+        let alone = matches!(numbers, Numbers::Sums { rows: [], .. });
+        if alone && driven == course.steps.0 && driven == self.limit as usize {
+            return self.steady::<C>(bias, first, counts, (marks, channel));
+        }
         let biases = if driven > 0 { load::<C>(&bias[first..]) } else { [_mm512_setzero_si512(); C] };
         let mut states = States::<C>::at_rest(load::<C>(&self.thresholds[first..]));
         let (sums, words, pitch, delay) = match numbers {
@@ -333,6 +337,43 @@ impl Signed<'_> {
         // SAFETY: only the counts that are there are stored
         unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
         rests || course.steps.0 == course.steps.1
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Signed<'_> {
+    /// As [`Signed::avx512`], where nothing but the same arrives in as many steps as a neuron can fire in. Then it never takes
+    /// a spike back, and once nothing arrives it rests: what arrives is negative, and it has not fired; or is below the
+    /// threshold, and so is what is left; or it has fired in every step.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn steady<const C: usize>(
+        self,
+        arriving: &[i32],
+        first: usize,
+        counts: &mut [u8],
+        (marks, channel): (&mut Marks, usize),
+    ) -> bool {
+        let (arriving, thresholds) = (load::<C>(&arriving[first..]), load::<C>(&self.thresholds[first..]));
+        let (one, mut count) = (_mm512_set1_epi8(1), _mm512_setzero_si512());
+        let mut potentials: [__m512i; C] = std::array::from_fn(|c| _mm512_srai_epi32::<1>(thresholds[c]));
+        for step in 0..self.limit as usize {
+            let mut plus = 0;
+            for c in 0..C {
+                let potential = _mm512_add_epi32(potentials[c], arriving[c]);
+                let up = _mm512_cmpge_epi32_mask(potential, thresholds[c]);
+                potentials[c] = _mm512_mask_sub_epi32(potential, up, potential, thresholds[c]);
+                plus |= u64::from(up) << (c * LANES);
+            }
+            if plus != 0 {
+                marks.note(step, channel, (plus, 0));
+                count = _mm512_mask_add_epi8(count, plus, count, one);
+            }
+        }
+        let there = u64::MAX >> (WORD - counts.len().min(WORD));
+        // SAFETY: only the counts that are there are stored
+        unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
+        true
     }
 }
 
@@ -429,6 +470,17 @@ mod tests {
             let apart = Inflow { numbers: Numbers::Sums { rows: &unbiased, delay: 0 }, bias: &bias, driven: 3 };
             let scattered =
                 Inflow { numbers: Numbers::Words { rows: &words, pitch: stride, delay: 0 }, bias: &bias, driven: 3 };
+            let steady = Inflow { numbers: Numbers::Sums { rows: &[], delay: 0 }, bias: &sums[..stride], driven: 4 };
+            let mut wanted = None;
+            for (level, symmetric) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
+                let signed =
+                    Signed { neurons: neurons as usize, thresholds: &thresholds, usual: true, symmetric, limit: 4 };
+                let (mut counts, mut raster) = (Values::rest(neurons as usize, 4), Raster::default());
+                let course = [Course { inflow: steady, steps: (4, 9) }].into_iter();
+                assert!(signed.run(level, course, (&mut counts, 0), &mut raster));
+                let found = (counts.to_vec(), raster.bits, raster.spikes, raster.negative);
+                assert_eq!(&found, wanted.get_or_insert_with(|| found.clone()), "{level:?}, {neurons} steady");
+            }
             for (symmetric, steps) in [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3))] {
                 let signed =
                     Signed { neurons: neurons as usize, thresholds: &thresholds, usual: true, symmetric, limit: 4 };

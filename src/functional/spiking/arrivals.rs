@@ -126,6 +126,7 @@ impl Population<'_> {
         arrivals.positions = positions.clone();
         arrivals.lasts.clear();
         match (arrivals.way, &arrivals.planes[..]) {
+            (Way::Steady, _) => arrivals.lasts.resize(positions.len(), self.driven()),
             (Way::Products, [planes]) => {
                 let last = |&step: &u32| if step > 0 { step + self.options.schedule.delay() } else { 0 };
                 arrivals.lasts.extend(planes[0].lasts[positions].iter().map(last));
@@ -211,9 +212,17 @@ impl Population<'_> {
     /// Sums up what arrives in every step; gives the synaptic operations.
     #[inline(always)]
     fn by_steady_products<V>(&self, afferent: &Afferent, short: &Short, arrivals: &mut Arrivals<V>) -> u64 {
-        let Arrivals { positions, scratch, .. } = arrivals;
+        let Arrivals { positions, scratch, planes, .. } = arrivals;
         scratch.clear();
         let (stride, mut senders) = (short.packed.stride(), 0);
+        if let (Some(windows), Some([plane])) = (&short.planes, planes.first().map(|planes| &planes[..])) {
+            for (at, position) in positions.clone().enumerate() {
+                scratch.repeated.extend_from_slice(self.afferents.registers_of_bias(position));
+                scratch.rows.push(windows.view(plane, (position, 0), at * stride));
+            }
+            windows.multiply(self.level, (plane, false), &scratch.rows, &mut scratch.repeated);
+            return 0;
+        }
         for (at, position) in positions.clone().enumerate() {
             scratch.repeated.extend_from_slice(self.afferents.bias(position));
             scratch.repeated.resize((at + 1) * stride, 0);
@@ -260,7 +269,7 @@ impl Population<'_> {
         let mut operations = 0;
         for afferent in &self.afferents.projections {
             let short = afferent.short.as_ref().filter(|_| size_of::<V>() == size_of::<i32>());
-            let planes = short.and_then(|short| self.lay_planes(afferent, short));
+            let planes = short.and_then(|short| self.lay_planes(quick, afferent, short));
             let short = short.filter(|_| planes.is_none());
             let (planes, by_planes) = planes.unwrap_or_default();
             let scattered = short.and_then(|short| self.scatter_all(afferent, short));
@@ -270,19 +279,26 @@ impl Population<'_> {
             arrivals.scattered.push(scattered);
         }
         arrivals.way = match (&arrivals.planes[..], &arrivals.scattered[..]) {
+            _ if quick && self.steady().is_some() => Way::Steady,
             ([planes], _) if quick && planes.len() == 1 && self.options.schedule.delay() == 0 => Way::Products,
             (_, [scattered]) if quick && scattered.len() == 1 && scattered[0].gain == 1 => Way::Scattered,
-            _ if quick && self.steady().is_some() => Way::Steady,
             _ => Way::Sums,
         };
         operations
     }
 
     #[inline(always)]
-    fn lay_planes(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Plane>, u64)> {
+    fn lay_planes(&self, quick: bool, afferent: &Afferent, short: &Short) -> Option<(Vec<Plane>, u64)> {
         let windows = short.planes.as_ref()?;
         let (mut planes, mut operations) = (vec![], 0);
         for (train, gain) in self.sources(afferent) {
+            if !windows.of_signs() {
+                let numbers = train.repeated_numbers().filter(|_| quick && self.steady().is_some())?;
+                let (plane, landed) = windows.lay_numbers(numbers, gain)?;
+                operations += u64::from(self.driven()) * landed * short.outputs as u64;
+                planes.push(plane);
+                continue;
+            }
             let (spikes, steps) = (train.singles()?, train.last_step.min(self.last_sent()));
             if !windows.pay(self.level, train.spikes, steps) {
                 return None;
@@ -309,11 +325,18 @@ impl Population<'_> {
         let mut rows = std::mem::take(&mut arrivals.scratch.rows);
         for plane in planes {
             rows.clear();
-            for (at, steps) in self.sent(arrivals) {
-                let position = arrivals.positions.start + at;
-                let to = |step| arrivals.to(at, step as u32 + 1, self.options.schedule.delay());
-                let steps = steps.min(plane.steps) as usize;
-                rows.extend((0..steps).map(|step| windows.view(plane, (position, step), to(step))));
+            let delay = self.options.schedule.delay();
+            for step in 0..plane.steps {
+                let last = |&last: &u32| last > step + delay;
+                let to = |at| arrivals.to(at, step + 1, delay);
+                let all = arrivals.positions.clone().enumerate();
+                let view = |(at, position)| windows.view(plane, (position, step as usize), to(at));
+                if arrivals.lasts.iter().all(last) {
+                    rows.extend(all.map(view));
+                } else {
+                    let some = all.zip(&arrivals.lasts).filter(|(_, step)| last(step));
+                    rows.extend(some.map(|(place, _)| view(place)));
+                }
             }
             windows.multiply(self.level, (plane, fresh), &rows, bytemuck::cast_slice_mut(&mut arrivals.sums));
         }

@@ -12,6 +12,7 @@ mod synapses;
 mod train;
 
 use super::bounds::{Bounds, Extent};
+use super::input::LookUp;
 use super::lanes::{LANES, Level};
 use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
@@ -22,6 +23,7 @@ use linear::Stream;
 use max_pool::Windows;
 use neurons::Population;
 use rested::Rested;
+use std::sync::OnceLock;
 use synapses::Afferents;
 use train::Train;
 
@@ -84,6 +86,9 @@ pub struct Spiking<'g> {
     graph: &'g Graph<i32>,
     layouts: Vec<Layout<'g>>,
     bounds: Bounds,
+    /// What bounds were asked for first, and what they are.
+    known: OnceLock<(Extent, Vec<f64>)>,
+    pixels: Option<LookUp<i32>>,
     level: Level,
 }
 
@@ -127,6 +132,8 @@ impl<'g> Spiking<'g> {
             graph,
             layouts: graph.stages.iter().map(layout).collect(),
             bounds: Bounds::new(graph),
+            known: OnceLock::new(),
+            pixels: graph.stages.first().and_then(|stage| LookUp::of(&stage.kind)),
             level: Level::best(),
         }
     }
@@ -155,7 +162,7 @@ impl<'g> Spiking<'g> {
         options: &Options,
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
-        let pixels = input::injected(self.graph, image)?;
+        let pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
         let sums = self.check(options)?;
         let (mut runs, mut stream) = (vec![], None);
         for id in self.graph.ids() {
@@ -177,7 +184,8 @@ impl<'g> Spiking<'g> {
         };
         let fires = options.time_steps.saturating_add(settle).saturating_add(self.graph.stages.len() as u32);
         let extent = Extent { time_steps: options.time_steps, fires, attention: options.semantics.attention };
-        let sums = self.bounds.sums(self.graph, extent);
+        let (known, sums) = self.known.get_or_init(|| (extent, self.bounds.sums(self.graph, extent)));
+        let sums = if *known == extent { sums.clone() } else { self.bounds.sums(self.graph, extent) };
         for (stage, &size) in self.graph.stages.iter().zip(&sums) {
             if stage.kind.is_graded() && !narrow(size) {
                 return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: size as u64 });
@@ -303,8 +311,12 @@ impl Ran {
         if options.record {
             ran.widths.rest(0, pixels);
         }
-        let whole = |&pixel: &i32| i64::from(pixel) * i64::from(options.time_steps);
-        ran.values = Values::of(pixels.iter().map(whole).collect());
+        let (whole, narrow) = (i64::from(options.time_steps), options.time_steps <= i16::MAX as u32);
+        ran.values = if narrow && pixels.iter().fold(true, |all, &pixel| all & (pixel == i32::from(pixel as i16))) {
+            Values::Narrow(pixels.iter().map(|pixel| pixel * whole as i32).collect())
+        } else {
+            Values::of(pixels.iter().map(|&pixel| i64::from(pixel) * whole).collect())
+        };
         ran.train = Train::repeated(grid, pixels.to_vec(), options.time_steps);
         ran
     }

@@ -1,5 +1,6 @@
-//! Single spikes laid out as windows see them: for each step a byte for each channel, position by position, with as much
-//! padding around the grid as windows reach beyond it. The rows of a window are then inputs of a product as they stand.
+//! What is sent, laid out as windows see it: for each step a byte for each channel, or a word where the image sends numbers,
+//! position by position, with as much padding around the grid as windows reach beyond it. The rows of a window are then
+//! inputs of a product as they stand.
 
 use super::spikes::Spikes;
 use crate::functional::lanes::{Inputs, Level, Packed, Row, Spread, Width, spread};
@@ -9,11 +10,12 @@ use crate::units::{Grid, Window};
 /// Where windows find what they see.
 #[derive(Debug)]
 pub(super) struct Planes {
-    /// Weights of all taps, for signs.
+    /// Weights of all taps, for signs or words.
     packed: Packed,
+    width: Width,
     window: Window,
     source: Grid,
-    /// Groups of four channels of a position, of a row of positions, and of a plane.
+    /// Groups of channels of a position, of a row of positions, and of a plane.
     channels: usize,
     row: usize,
     size: usize,
@@ -38,28 +40,37 @@ pub(super) struct Plane {
 const NONE: u32 = 0x0101_0101;
 
 impl Planes {
-    /// `None` where channels are no whole groups, windows are summed up first, or weights do not fit into 8 bits.
-    pub fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
-        let (window, inputs) = (kernel.window, kernel.in_channels as usize);
-        let small = kernel.weights.iter().all(|&weight| weight == i32::from(weight as i8));
-        let whole = inputs.is_multiple_of(Width::Signs.inputs());
-        if !small || !whole || kernel.groups > 1 || kernel.pool.is_some() {
+    /// For signs or for words; `None` where windows are summed up first, weights do not fit, or bytes are no whole groups.
+    pub fn new(kernel: &Kernel<i32>, width: Width, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
+        let (window, inputs, each) = (kernel.window, kernel.in_channels as usize, width.inputs());
+        let fits = |weight: &i32| match width {
+            Width::Words => *weight == i32::from(*weight as i16),
+            Width::Bytes | Width::Signs => *weight == i32::from(*weight as i8),
+        };
+        let whole = width == Width::Words || inputs.is_multiple_of(each);
+        if !whole || kernel.groups > 1 || kernel.pool.is_some() || !kernel.weights.iter().all(fits) {
             return None;
         }
-        let channels = inputs / Width::Signs.inputs();
-        let outputs = kernel.out_channels as usize;
+        let (channels, outputs) = (inputs.div_ceil(each), kernel.out_channels as usize);
         let row = (source.width + 2 * window.padding) as usize * channels;
         let size = (source.height + 2 * window.padding) as usize * row;
-        let width = ((source.width + 2 * window.padding - window.width) / window.stride + 1) as usize;
-        let first = |at: usize| (at / width * row + at % width * channels) * window.stride as usize;
-        let packed = Packed::new(Width::Signs, window.area() as usize * inputs, outputs, |input| {
-            &kernel.weights[input * outputs..][..outputs]
+        let across = ((source.width + 2 * window.padding - window.width) / window.stride + 1) as usize;
+        let first = |at: usize| (at / across * row + at % across * channels) * window.stride as usize;
+        let padded = channels * each;
+        let packed = Packed::new(width, window.area() as usize * padded, outputs, |input| {
+            let (tap, channel) = (input / padded, input % padded);
+            if channel < inputs { &kernel.weights[(tap * inputs + channel) * outputs..][..outputs] } else { &[] }
         });
         let firsts = (0..positions).map(|at| first(at) as u32).collect();
         let place = |(y, x): (u32, u32)| (y + window.padding) * row as u32 + (x + window.padding) * channels as u32;
         let places = (0..source.height).flat_map(|y| (0..source.width).map(move |x| (y, x))).map(place).collect();
         let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
-        Some(Self { packed, window, source, channels, row, size, places, firsts, reached })
+        Some(Self { packed, width, window, source, channels, row, size, places, firsts, reached })
+    }
+
+    /// Whether planes are of single spikes.
+    pub fn of_signs(&self) -> bool {
+        self.width == Width::Signs
     }
 
     /// Whether so many spikes in so many steps are better taken as products of all inputs than one by one.
@@ -82,6 +93,26 @@ impl Planes {
         let (size, bytes) = ((each * self.channels, each * self.size), bytemuck::cast_slice_mut(&mut groups));
         let landed = spread(spikes.level(), positions, size, bytes);
         (Plane { groups, steps, lasts: self.lasts(spikes.lasts(), steps), gain }, landed)
+    }
+
+    /// Lays out numbers, of which the same are sent in every step; gives the synaptic operations of a step for each output
+    /// channel. `None` where they do not fit into words.
+    #[inline(always)]
+    pub fn lay_numbers(&self, numbers: &[i32], gain: i32) -> Option<(Plane, u64)> {
+        let mut groups = vec![0; self.size];
+        let words: &mut [i16] = bytemuck::cast_slice_mut(&mut groups);
+        let (mut fits, mut landed) = (true, 0);
+        let positions = numbers.chunks_exact(self.source.channels as usize).zip(&self.places).zip(&self.reached);
+        for ((numbers, &place), &reached) in positions {
+            let mut senders = 0;
+            for (to, &number) in words[place as usize * self.width.inputs()..].iter_mut().zip(numbers) {
+                *to = number as i16;
+                fits &= i32::from(*to) == number;
+                senders += u32::from(number != 0);
+            }
+            landed += u64::from(senders * reached);
+        }
+        Some((Plane { groups, steps: 1, lasts: vec![], gain }, landed)).filter(|_| fits)
     }
 
     /// The last of the first steps of each window in which anything is sent to it.

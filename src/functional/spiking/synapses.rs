@@ -2,7 +2,7 @@
 
 use super::planes::Planes;
 use crate::functional::lanes::{LANES, Packed, Rows, Scatter, Width};
-use crate::graph::{Graph, Kernel, Projection, Stage, Synapses, Taps};
+use crate::graph::{Graph, Kernel, Projection, Stage, StageKind, Synapses, Taps};
 use crate::units::{Grid, StageId};
 
 /// All that arrives at the potentials of a stage.
@@ -107,7 +107,9 @@ impl<'g> Afferents<'g> {
 
 impl<'g> Afferent<'g> {
     fn new(graph: &'g Graph<i32>, stage: &'g Stage<i32>, projection: &'g Projection<i32>) -> Self {
-        let source = graph.stage(projection.sources[0].stage).grid;
+        let source = graph.stage(projection.sources[0].stage);
+        let width = if matches!(source.kind, StageKind::Input(_)) { Width::Words } else { Width::Signs };
+        let source = source.grid;
         let taps = projection.kernel.taps(source);
         let mut seen_by: Vec<Vec<Seen>> = vec![vec![]; stage.grid.positions()];
         for position in source.whole().positions {
@@ -131,7 +133,7 @@ impl<'g> Afferent<'g> {
             seen: seen_by.concat(),
             starts,
             kernel: &projection.kernel,
-            short: Short::new(&projection.kernel, (&taps, source), stage.grid.positions()),
+            short: Short::new(&projection.kernel, width, (&taps, source), stage.grid.positions()),
         }
     }
 
@@ -152,8 +154,8 @@ impl Short {
         rows < product
     }
 
-    /// `None` for channels in groups, and for weights beyond 16 bits.
-    fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
+    /// For sources that send what takes so much; `None` for channels in groups, and for weights beyond 16 bits.
+    fn new(kernel: &Kernel<i32>, width: Width, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
         let largest = kernel.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
         let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
         let all_inputs = kernel.window.area() as usize * inputs;
@@ -182,8 +184,8 @@ impl Short {
             let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
             Scattering { weights, targets, reached }
         });
-        let planes = Some(kernel.window).filter(|window| window.area() > 1);
-        let planes = planes.and_then(|_| Planes::new(kernel, (taps, source), positions));
+        let planes = Some(width).filter(|_| kernel.window.area() > 1);
+        let planes = planes.and_then(|width| Planes::new(kernel, width, (taps, source), positions));
         Some(Self { rows, packed, inputs, all_inputs, outputs, scatter, planes })
     }
 }

@@ -197,6 +197,14 @@ impl Train {
         places.map(|(position, step)| self.senders(position, step) as u64).sum()
     }
 
+    /// The numbers that it sends in each of some steps, where they are the same.
+    pub fn repeated_numbers(&self) -> Option<&[i32]> {
+        match &self.sent {
+            Sent::Repeated { values, .. } => Some(values),
+            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) => None,
+        }
+    }
+
     /// The last step in which it sends the same as in the first; 0 where no two steps are known to be alike.
     pub fn repeats(&self) -> u32 {
         match self.sent {
