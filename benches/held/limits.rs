@@ -138,21 +138,19 @@ fn neurons() -> u64 {
     2_000 * NEURONS as u64
 }
 
-/// The largest of counts, 64 channels of a window after the other.
+/// Counts beside others, the larger of which stay.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn counts() -> u64 {
-    const CHANNELS: usize = 64;
-    let counts: Vec<i8> = (0..128 * CHANNELS).map(|n| (n * 7 % 5) as i8).collect();
-    for _ in 0..20 {
-        for window in black_box(&counts).chunks_exact(8 * CHANNELS) {
-            let mut largest = [0i8; CHANNELS];
-            for row in window.chunks_exact(CHANNELS) {
-                largest.iter_mut().zip(row).for_each(|(largest, &count)| *largest = count.max(*largest));
-            }
-            black_box(&largest);
+    const COUNTS: usize = 8192;
+    let (mut largest, counts) = (black_box([0i8; COUNTS]), black_box([3i8; COUNTS]));
+    for _ in 0..50 {
+        let counts = black_box(&counts);
+        for at in 0..COUNTS {
+            largest[at] = if counts[at] > largest[at] { counts[at] } else { largest[at] };
         }
+        black_box(&mut largest);
     }
-    20 * counts.len() as u64
+    50 * COUNTS as u64
 }
 
 fn look_ups() -> u64 {
