@@ -28,11 +28,11 @@ impl Values {
 
     /// Puts values, which fit, from `first` on.
     #[inline(always)]
-    pub(super) fn put(&mut self, first: usize, values: &[i32]) {
+    pub(super) fn put<N: Copy + Into<i32>>(&mut self, first: usize, values: &[N]) {
         match self {
-            Self::Bytes(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value as u8),
-            Self::Narrow(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value),
-            Self::Wide(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into()),
+            Self::Bytes(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into() as u8),
+            Self::Narrow(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into()),
+            Self::Wide(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into().into()),
         }
     }
 

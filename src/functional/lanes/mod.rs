@@ -2,6 +2,7 @@
 //! the same bytes: sums of whole numbers that wrap do not depend on their order.
 
 mod aligned;
+mod counts;
 mod fire;
 mod heads;
 mod look_up;
@@ -15,14 +16,15 @@ mod windows;
 mod x86;
 
 pub(super) use aligned::Aligned;
+pub(super) use counts::{Changes, CountProducts};
 pub(super) use fire::{Course, Inflow, Marks, Numbers, Raster, Signed};
-pub(super) use heads::{CountProducts, HeadProduct};
+pub(super) use heads::HeadProduct;
 pub(super) use look_up::Table;
 pub(super) use pairs::Pairs;
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
-pub(super) use signs::{Signs, Spread, WORD, list, mark, spread};
+pub(super) use signs::{Signs, Spread, WORD, count_rows, list, mark, spread};
 pub(super) use windows::track_largest;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.

@@ -78,7 +78,7 @@ pub(in crate::functional) struct Inputs<'a> {
 }
 
 /// Panels of a matrix of `stride` columns: the first column, and how many registers wide.
-fn panels(stride: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn panels(stride: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
     std::iter::from_fn(move || {
         let left = (stride - first) / LANES;

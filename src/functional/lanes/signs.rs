@@ -101,6 +101,30 @@ impl Signs<'_> {
     }
 }
 
+/// Adds rows of signs to rows of counts of so many channels, which wrap.
+#[inline(always)]
+pub(in crate::functional) fn count_rows<'a>(
+    level: Level,
+    rows: impl Iterator<Item = Signs<'a>>,
+    channels: usize,
+    counts: &mut [i8],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if level.0 == Set::Avx512 {
+        // SAFETY: the processor has the instructions
+        return unsafe { count_rows_avx512(rows, channels, counts) };
+    }
+    rows.zip(counts.chunks_exact_mut(channels.max(1))).for_each(|(signs, counts)| signs.count_into(level, counts));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn count_rows_avx512<'a>(rows: impl Iterator<Item = Signs<'a>>, channels: usize, counts: &mut [i8]) {
+    for (signs, counts) in rows.zip(counts.chunks_exact_mut(channels.max(1))) {
+        count_avx512(signs, counts);
+    }
+}
+
 /// What a row of bits adds to words: `gain` where a bit is set.
 #[inline(always)]
 fn add_bits(bits: &[u64], gain: i16, words: &mut [i16]) {
@@ -207,6 +231,7 @@ fn spread_avx512<'a>(
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn count_avx512(signs: Signs, counts: &mut [i8]) {
     let one = _mm512_set1_epi8(1);

@@ -5,11 +5,12 @@ use super::train::{Levels, Train};
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
-use crate::functional::lanes::{CountProducts, HeadProduct, Level, Packed};
+use crate::functional::lanes::{Changes, CountProducts, HeadProduct, Level, Packed};
 use crate::functional::softmax::{FixedSoftmax, Normalise};
 use crate::graph::SoftmaxRule;
 use crate::units::Grid;
 use multiversion::multiversion;
+use std::cell::Cell;
 
 /// A stage that sends the changes of its values, or in the per-step kind all of them.
 pub(super) struct Graded<'a> {
@@ -19,34 +20,74 @@ pub(super) struct Graded<'a> {
     /// The last step in which anything arrives, or 0.
     pub last_input: u32,
     pub level: Level,
+    /// The largest size of its values, by what can arrive.
+    pub size: f64,
+    /// Memory for words.
+    pub words: Cell<Vec<i16>>,
 }
 
-/// What a graded stage computes.
-trait Compute {
+/// What a graded stage computes, in numbers `N`.
+trait Compute<N> {
     /// Takes what was sent in a step, and says whether values may change in `step`.
     fn receive(&mut self, step: u32, sent: u32) -> bool;
-    /// Computes all values of `step`, which are zero.
-    fn compute(&mut self, step: u32, values: &mut [i32]);
+    /// Computes all values of `step`, which may be anything, and counts how they differ from those before; `None` where one does not
+    /// fit.
+    fn compute(&mut self, step: u32, now: &mut [N], before: &[N]) -> Option<Changes>;
+}
+
+/// Numbers that values are kept in.
+trait Kept: Copy + Default + Into<i32> + Into<i64> {
+    /// Memory for them that may hold anything.
+    fn memory(words: &Cell<Vec<i16>>) -> Vec<Self>;
+    /// What sends them.
+    fn train(grid: Grid, levels: Levels<Self>) -> Train;
+}
+
+impl Kept for i32 {
+    fn memory(_: &Cell<Vec<i16>>) -> Vec<Self> {
+        vec![]
+    }
+    fn train(grid: Grid, levels: Levels<Self>) -> Train {
+        Train::graded(grid, levels)
+    }
+}
+
+impl Kept for i16 {
+    fn memory(words: &Cell<Vec<i16>>) -> Vec<Self> {
+        words.take()
+    }
+    fn train(grid: Grid, levels: Levels<Self>) -> Train {
+        Train::words(grid, levels)
+    }
+}
+
+/// How values differ from those before.
+#[inline(always)]
+fn changes<N: Copy + Into<i32>>(now: &[N], before: &[N]) -> Changes {
+    let mut changes = Changes::default();
+    changes.count(now, before);
+    changes
 }
 
 impl Graded<'_> {
-    /// Runs a stage through all its steps.
+    /// Runs a stage through all its steps; `None` where a value does not fit into its numbers.
     #[inline(always)]
-    fn run(&self, mut computing: impl Compute, operations: u64) -> Result<Ran, FunctionalError> {
+    fn run<N: Kept>(&self, mut computing: impl Compute<N>, operations: u64) -> Result<Option<Ran>, FunctionalError> {
         let &Options { time_steps, schedule, settle, semantics, record } = self.options;
         let mut ran = Ran::new(self.grid, self.last_input);
         let neurons = self.grid.neurons();
         let accumulated = semantics.attention == Attention::Accumulated;
         let busy = time_steps.max(self.last_input);
-        let mut levels = Levels::new(neurons, accumulated, busy as usize + 2);
-        let zeros = if record { vec![0; neurons] } else { vec![] };
+        let mut levels = Levels::new(neurons, accumulated, busy as usize + 2, N::memory(&self.words));
+        let zeros = if record { vec![N::default(); neurons] } else { vec![] };
         ran.operations = operations;
         for step in 1u32.. {
             let changed = computing.receive(step, step.saturating_sub(schedule.delay()));
             let mut fired = false;
             if changed {
-                computing.compute(step, levels.begin(step));
-                fired = levels.end(step);
+                let (now, before) = levels.begin(step);
+                let Some(changes) = computing.compute(step, now, before) else { return Ok(None) };
+                fired = levels.end(step, changes);
             }
             if record {
                 ran.widths.count(step, if changed || accumulated { levels.last() } else { &zeros });
@@ -65,9 +106,22 @@ impl Graded<'_> {
                 break;
             }
         }
-        ran.values = Values::Narrow(if accumulated { levels.last().to_vec() } else { vec![0; neurons] });
-        ran.train = Train::graded(self.grid, levels);
-        Ok(ran)
+        ran.values = Values::Narrow(vec![0; neurons]);
+        if accumulated {
+            ran.values.put(0, levels.last());
+        }
+        ran.train = N::train(self.grid, levels);
+        Ok(Some(ran))
+    }
+
+    /// Runs a stage whose values fit into 32 bits, as was checked.
+    #[inline(always)]
+    fn in_whole_numbers(&self, computing: impl Compute<i32>, operations: u64) -> Result<Ran, FunctionalError> {
+        self.run(computing, operations)?.ok_or_else(|| self.too_large())
+    }
+
+    fn too_large(&self) -> FunctionalError {
+        FunctionalError::TooLarge { stage: self.name.to_string(), size: self.size as u64 }
     }
 
     /// Takes what a train sent in a step; gives whether anything did.
@@ -75,11 +129,11 @@ impl Graded<'_> {
     fn receive(&self, train: &Train, sent: u32, counts: &mut Counts) -> bool {
         let accumulated = self.options.semantics.attention == Attention::Accumulated;
         match counts {
-            Counts::Levels { step } => {
+            Counts::Levels { step } | Counts::Words { step } => {
                 *step = sent;
                 sent > 0 && sent <= train.last_step
             }
-            Counts::Bytes(counts) => train.count_all(sent, bytemuck::cast_slice_mut(counts)),
+            Counts::Bytes(counts) => train.count_all(sent, counts),
             Counts::Numbers(counts) => {
                 if !accumulated {
                     counts.fill(0);
@@ -89,14 +143,16 @@ impl Graded<'_> {
         }
     }
 
-    /// How the counts of an operand are kept: in bytes where it sends single spikes and products of counts are computed.
+    /// How the counts of an operand are kept: as it does, in bytes, or, for products of any numbers, in 32 bits.
     fn counts(&self, train: &Train, bytes: bool) -> Counts {
         let accumulated = self.options.semantics.attention == Attention::Accumulated;
         let neurons = train.grid.neurons();
-        if bytes {
-            Counts::Bytes(vec![0; neurons.div_ceil(4)])
+        if train.singles().is_some() && bytes {
+            Counts::Bytes(vec![0; neurons])
         } else if accumulated && train.levels().is_some() {
             Counts::Levels { step: 0 }
+        } else if accumulated && train.word_levels().is_some() && !bytes {
+            Counts::Words { step: 0 }
         } else {
             Counts::Numbers(vec![0; neurons])
         }
@@ -123,43 +179,54 @@ enum Counts {
     Levels {
         step: u32,
     },
-    /// Counts of single spikes, four to a number.
-    Bytes(Vec<u32>),
+    /// The same in words.
+    Words {
+        step: u32,
+    },
+    /// Counts of single spikes.
+    Bytes(Vec<i8>),
     Numbers(Vec<i32>),
 }
 
 impl Counts {
-    /// All of them as numbers; nothing where they are bytes.
+    /// All of them as numbers; nothing where they are none.
     fn numbers<'a>(&'a self, train: &'a Train) -> &'a [i32] {
         match self {
             Self::Levels { step } => train.levels().map_or(&[], |levels| levels.at(*step)),
             Self::Numbers(numbers) => numbers,
-            Self::Bytes(_) => &[],
+            Self::Words { .. } | Self::Bytes(_) => &[],
         }
     }
 
-    /// All of them as bytes, four to a number; nothing where they are numbers.
-    fn bytes(&self) -> &[u32] {
+    /// All of them as words; nothing where they are none.
+    fn words<'a>(&self, train: &'a Train) -> &'a [i16] {
+        match self {
+            Self::Words { step } => train.word_levels().map_or(&[], |levels| levels.at(*step)),
+            Self::Levels { .. } | Self::Bytes(_) | Self::Numbers(_) => &[],
+        }
+    }
+
+    /// All of them as bytes; nothing where they are none.
+    fn bytes(&self) -> &[i8] {
         match self {
             Self::Bytes(bytes) => bytes,
-            Self::Levels { .. } | Self::Numbers(_) => &[],
+            Self::Levels { .. } | Self::Words { .. } | Self::Numbers(_) => &[],
         }
     }
 }
 
 /// A product of two operands, head by head.
-struct Product<'a> {
+struct Product<'a, P> {
     stage: &'a Graded<'a>,
     trains: [&'a Train; 2],
     counts: [Counts; 2],
-    by_counts: Option<CountProducts>,
-    by_numbers: HeadProduct,
+    product: P,
     /// Channels of the second operand, and of each of its heads.
     channels: usize,
     width: usize,
 }
 
-impl Product<'_> {
+impl<P> Product<'_, P> {
     #[inline(always)]
     fn receive_both(&mut self, sent: u32) -> bool {
         let [first, second] = &mut self.counts;
@@ -169,56 +236,71 @@ impl Product<'_> {
     }
 }
 
-struct Scores<'a>(Product<'a>);
+struct Scores<P>(P);
 
-impl Compute for Scores<'_> {
+impl Compute<i16> for Scores<Product<'_, CountProducts>> {
     #[inline(always)]
     fn receive(&mut self, _: u32, sent: u32) -> bool {
         self.0.receive_both(sent)
     }
 
     #[inline(always)]
-    fn compute(&mut self, _: u32, values: &mut [i32]) {
-        let Product { stage, trains, counts: [queries, keys], by_counts, by_numbers, channels, width } = &mut self.0;
+    fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
+        let Product { stage, counts: [queries, keys], product, .. } = &mut self.0;
+        Some(product.scores_of(stage.level, queries.bytes(), keys.bytes(), now, before))
+    }
+}
+
+impl Compute<i32> for Scores<Product<'_, HeadProduct>> {
+    #[inline(always)]
+    fn receive(&mut self, _: u32, sent: u32) -> bool {
+        self.0.receive_both(sent)
+    }
+
+    #[inline(always)]
+    fn compute(&mut self, _: u32, now: &mut [i32], before: &[i32]) -> Option<Changes> {
+        let Product { stage, trains, counts: [queries, keys], product, channels, width } = &mut self.0;
         let (channels, width) = (*channels, *width);
-        if let Some(products) = by_counts {
-            let keys: &[i8] = &bytemuck::cast_slice(keys.bytes())[..trains[1].grid.neurons()];
-            return products.add_scores(stage.level, queries.bytes(), keys, values);
-        }
         let (queries, keys) = (queries.numbers(trains[0]), keys.numbers(trains[1]));
         let fill = |head: usize, packed: &mut Packed| {
             packed.fill_columns(keys.len() / channels, |key| &keys[key * channels + head * width..][..width]);
         };
-        by_numbers.multiply(stage.level, queries, fill, values);
+        product.multiply(stage.level, queries, fill, now);
+        Some(changes(now, before))
     }
 }
 
-struct Contexts<'a>(Product<'a>);
+struct Contexts<P>(P);
 
-impl Compute for Contexts<'_> {
+impl Compute<i16> for Contexts<Product<'_, CountProducts>> {
     #[inline(always)]
     fn receive(&mut self, _: u32, sent: u32) -> bool {
         self.0.receive_both(sent)
     }
 
     #[inline(always)]
-    fn compute(&mut self, _: u32, sums: &mut [i32]) {
-        let Product { stage, trains, counts: [shares, values], by_counts, by_numbers, channels, width } = &mut self.0;
+    fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
+        let Product { stage, trains, counts: [shares, values], product, .. } = &mut self.0;
+        product.contexts_of(stage.level, shares.words(trains[0]), values.bytes(), now, before)
+    }
+}
+
+impl Compute<i32> for Contexts<Product<'_, HeadProduct>> {
+    #[inline(always)]
+    fn receive(&mut self, _: u32, sent: u32) -> bool {
+        self.0.receive_both(sent)
+    }
+
+    #[inline(always)]
+    fn compute(&mut self, _: u32, now: &mut [i32], before: &[i32]) -> Option<Changes> {
+        let Product { stage, trains, counts: [shares, values], product, channels, width } = &mut self.0;
         let (channels, width) = (*channels, *width);
-        let shares = shares.numbers(trains[0]);
-        let mut wide = vec![];
-        if let Some(products) = by_counts {
-            let counts: &[i8] = &bytemuck::cast_slice(values.bytes())[..trains[1].grid.neurons()];
-            if products.add_context(stage.level, shares, counts, sums) {
-                return;
-            }
-            wide.extend(counts.iter().map(|&count| i32::from(count)));
-        }
-        let values = if wide.is_empty() { values.numbers(trains[1]) } else { &wide };
+        let (shares, values) = (shares.numbers(trains[0]), values.numbers(trains[1]));
         let fill = |head: usize, packed: &mut Packed| {
             packed.fill_rows(values.len() / channels, |key| &values[key * channels + head * width..][..width]);
         };
-        by_numbers.multiply(stage.level, shares, fill, sums);
+        product.multiply(stage.level, shares, fill, now);
+        Some(changes(now, before))
     }
 }
 
@@ -228,9 +310,10 @@ struct Softmax<'a> {
     sums: Counts,
     rule: SoftmaxRule,
     softmax: FixedSoftmax,
+    wide: Vec<i32>,
 }
 
-impl Compute for Softmax<'_> {
+impl Softmax<'_> {
     #[inline(always)]
     fn receive(&mut self, step: u32, sent: u32) -> bool {
         let arrived = self.stage.receive(self.scores, sent, &mut self.sums);
@@ -240,16 +323,47 @@ impl Compute for Softmax<'_> {
         }
     }
 
-    #[inline(always)]
-    fn compute(&mut self, step: u32, values: &mut [i32]) {
-        let time = match self.stage.options.semantics.attention {
+    /// The step that scores are scaled by.
+    fn time(&self, step: u32) -> u32 {
+        match self.stage.options.semantics.attention {
             Attention::Accumulated => step,
             Attention::PerStep => 1,
-        };
-        values.copy_from_slice(self.sums.numbers(self.scores));
+        }
+    }
+}
+
+impl Compute<i32> for Softmax<'_> {
+    #[inline(always)]
+    fn receive(&mut self, step: u32, sent: u32) -> bool {
+        Softmax::receive(self, step, sent)
+    }
+
+    #[inline(always)]
+    fn compute(&mut self, step: u32, now: &mut [i32], before: &[i32]) -> Option<Changes> {
+        now.copy_from_slice(self.sums.numbers(self.scores));
         let columns = self.scores.grid.channels as usize;
         let keys = columns / self.rule.heads.max(1) as usize;
-        normalise_all(&self.softmax, self.rule.axis, keys, columns, time, values);
+        normalise_all(&self.softmax, self.rule.axis, keys, columns, self.time(step), now);
+        Some(changes(now, before))
+    }
+}
+
+impl Compute<i16> for Softmax<'_> {
+    #[inline(always)]
+    fn receive(&mut self, step: u32, sent: u32) -> bool {
+        Softmax::receive(self, step, sent)
+    }
+
+    #[inline(always)]
+    fn compute(&mut self, step: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
+        let columns = self.scores.grid.channels as usize;
+        let keys = columns / self.rule.heads.max(1) as usize;
+        let scores = self.sums.words(self.scores);
+        self.wide.clear();
+        self.wide.extend(scores.iter().map(|&score| i32::from(score)));
+        normalise_all(&self.softmax, self.rule.axis, keys, columns, self.time(step), &mut self.wide);
+        now.iter_mut().zip(&self.wide).for_each(|(now, &share)| *now = share as i16);
+        Some(changes(now, before))
     }
 }
 
@@ -261,19 +375,31 @@ pub(super) fn scores(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resul
     let operations = stage.arrivals(queries) * columns as u64 + stage.arrivals(keys) * rows as u64;
     let channels = queries.grid.channels as usize;
     let width = channels / heads;
-    let by_counts = CountProducts::scores(heads, width, (rows, columns));
-    let by_counts = by_counts.filter(|_| trains.iter().all(|train| stage.counts_fit(train)));
-    let counts = trains.map(|train| stage.counts(train, by_counts.is_some()));
-    let by_numbers = HeadProduct::new(heads, (rows, width, columns));
-    stage.run(Scores(Product { stage, trains, counts, by_counts, by_numbers, channels, width }), operations)
+    let fit = stage.size <= f64::from(i16::MAX) && trains.iter().all(|train| stage.counts_fit(train));
+    if let Some(product) = CountProducts::scores(heads, width, (rows, columns)).filter(|_| fit) {
+        let counts = trains.map(|train| stage.counts(train, true));
+        let scores = Scores(Product { stage, trains, counts, product, channels, width });
+        if let Some(ran) = stage.run::<i16>(scores, operations)? {
+            return Ok(ran);
+        }
+    }
+    let counts = trains.map(|train| stage.counts(train, false));
+    let product = HeadProduct::new(heads, (rows, width, columns));
+    stage.in_whole_numbers(Scores(Product { stage, trains, counts, product, channels, width }), operations)
 }
 
 /// Runs the softmax of scores.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn softmax(stage: &Graded, scores: &Train, rule: SoftmaxRule) -> Result<Ran, FunctionalError> {
     let softmax = FixedSoftmax::new(&rule, stage.options.time_steps);
-    let sums = stage.counts(scores, false);
-    stage.run(Softmax { stage, scores, sums, rule, softmax }, stage.arrivals(scores))
+    let words = scores.word_levels().is_some() && stage.size <= f64::from(i16::MAX);
+    let (operations, sums) = (stage.arrivals(scores), stage.counts(scores, !words));
+    let softmax = Softmax { stage, scores, sums, rule, softmax, wide: vec![] };
+    if words {
+        let ran = stage.run::<i16>(softmax, operations)?;
+        return ran.ok_or_else(|| stage.too_large());
+    }
+    stage.in_whole_numbers(softmax, operations)
 }
 
 /// Runs `O[i, h, d] = Σ_j P[i, h, j]·V[j, h, d]`.
@@ -284,8 +410,15 @@ pub(super) fn context(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resu
     let operations = stage.arrivals(probabilities) * (channels / heads) as u64 + stage.arrivals(values) * rows as u64;
     let width = channels / heads;
     let keys = values.grid.positions();
-    let by_counts = CountProducts::context(heads, width, (rows, keys)).filter(|_| stage.counts_fit(values));
-    let counts = [stage.counts(probabilities, false), stage.counts(values, by_counts.is_some())];
-    let by_numbers = HeadProduct::new(heads, (rows, keys, width));
-    stage.run(Contexts(Product { stage, trains, counts, by_counts, by_numbers, channels, width }), operations)
+    let fit = probabilities.word_levels().is_some() && stage.counts_fit(values);
+    if let Some(product) = CountProducts::context(heads, width, (rows, keys)).filter(|_| fit) {
+        let counts = [stage.counts(probabilities, false), stage.counts(values, true)];
+        let contexts = Contexts(Product { stage, trains, counts, product, channels, width });
+        if let Some(ran) = stage.run::<i16>(contexts, operations)? {
+            return Ok(ran);
+        }
+    }
+    let counts = [stage.counts(probabilities, true), stage.counts(values, false)];
+    let product = HeadProduct::new(heads, (rows, keys, width));
+    stage.in_whole_numbers(Contexts(Product { stage, trains, counts, product, channels, width }), operations)
 }

@@ -22,6 +22,13 @@ pub(super) struct Stream {
     senders: u64,
 }
 
+impl Stream {
+    /// Nothing of what it holds is what stages send any more.
+    pub fn forget(&mut self) {
+        self.sources.clear();
+    }
+}
+
 impl Population<'_> {
     /// The linear layer before the neurons, where there is nothing else.
     fn linear(&self) -> Option<(&Afferent<'_>, &Short)> {
@@ -106,11 +113,22 @@ impl Population<'_> {
                 stream.pairs.push_signs(self.level, (inputs.div_ceil(WORD), last as usize), &rows);
             } else {
                 for step in 1..=last {
+                    let row: &mut [i16] = &mut bytemuck::cast_slice_mut(&mut words)[..inputs];
+                    if let [(train, 1)] = sources[..]
+                        && train.word_levels().is_some()
+                    {
+                        // neither is negative, so that the difference of words is one
+                        let (now, before) = train.word_changes(position, step);
+                        let pairs = now.iter().zip(before);
+                        row.iter_mut().zip(pairs).for_each(|(to, (now, before))| *to = now.wrapping_sub(*before));
+                        stream.pairs.push(self.level, &words);
+                        continue;
+                    }
                     numbers.fill(0);
                     for (train, gain) in &sources {
                         train.add_run((position, 1), step, *gain, &mut numbers);
                     }
-                    narrow(&numbers, &mut bytemuck::cast_slice_mut(&mut words)[..inputs]).then_some(())?;
+                    narrow(&numbers, row).then_some(())?;
                     stream.pairs.push(self.level, &words);
                 }
             }

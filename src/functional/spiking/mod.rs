@@ -7,6 +7,7 @@ mod max_pool;
 mod neurons;
 mod planes;
 mod rested;
+mod spare;
 mod spikes;
 mod synapses;
 mod train;
@@ -23,7 +24,9 @@ use linear::Stream;
 use max_pool::Windows;
 use neurons::Population;
 use rested::Rested;
-use std::sync::OnceLock;
+use spare::Spare;
+use std::cell::Cell;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use synapses::Afferents;
 use train::Train;
 
@@ -85,11 +88,14 @@ pub struct Outcome {
 pub struct Spiking<'g> {
     graph: &'g Graph<i32>,
     layouts: Vec<Layout<'g>>,
+    /// For each stage the graded ones that no later stage reads.
+    read: Vec<Vec<StageId>>,
     bounds: Bounds,
     /// What bounds were asked for first, and what they are.
     known: OnceLock<(Extent, Vec<f64>)>,
     pixels: Option<LookUp<i32>>,
     level: Level,
+    spare: Mutex<Vec<Spare>>,
 }
 
 /// What a stage needs beside its numbers.
@@ -131,10 +137,12 @@ impl<'g> Spiking<'g> {
         Self {
             graph,
             layouts: graph.stages.iter().map(layout).collect(),
+            read: last_read(graph),
             bounds: Bounds::new(graph),
             known: OnceLock::new(),
             pixels: graph.stages.first().and_then(|stage| LookUp::of(&stage.kind)),
             level: Level::best(),
+            spare: Mutex::default(),
         }
     }
 
@@ -164,12 +172,18 @@ impl<'g> Spiking<'g> {
     ) -> Result<Outcome, FunctionalError> {
         let pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
         let sums = self.check(options)?;
-        let (mut runs, mut stream) = (vec![], None);
+        let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut runs, mut spare) = (vec![], spares().pop().unwrap_or_default());
+        spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
-            let run = self.stage(id, &pixels, (&runs, &mut stream), sums[id.index()], options)?;
+            let run = self.stage(id, &pixels, (&runs, &mut spare), sums[id.index()], options)?;
             runs.push(run);
+            if !options.record {
+                self.read[id.index()].iter().for_each(|read| spare.give(runs[read.index()].train.release()));
+            }
             done(id);
         }
+        spares().push(spare);
         Ok(self.outcome(runs, options))
     }
 
@@ -201,7 +215,7 @@ impl<'g> Spiking<'g> {
         &self,
         id: StageId,
         pixels: &[i32],
-        (before, stream): (&[Ran], &mut Option<Stream>),
+        (before, spare): (&[Ran], &mut Spare),
         size: f64,
         options: &Options,
     ) -> Result<Ran, FunctionalError> {
@@ -212,8 +226,9 @@ impl<'g> Spiking<'g> {
         let last_input = sources.iter().map(|source| train(source).last_step).filter(|&step| step > 0).max();
         let last_input = last_input.map_or(0, |step| step + options.schedule.delay());
         let level = self.level;
-        let graded = Graded { name, grid, options, last_input, level };
-        match (&stage.kind, &self.layouts[id.index()]) {
+        let words = Cell::new(if stage.kind.is_graded() { spare.take() } else { vec![] });
+        let graded = Graded { name, grid, options, last_input, level, size, words };
+        let ran = match (&stage.kind, &self.layouts[id.index()]) {
             (StageKind::Scores { queries, keys, heads }, _) => {
                 attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
             }
@@ -243,13 +258,15 @@ impl<'g> Spiking<'g> {
                     level,
                 };
                 if narrow(size) {
-                    neurons::run::<i32>(&population, stream)
+                    neurons::run::<i32>(&population, &mut spare.stream)
                 } else {
-                    neurons::run::<i64>(&population, stream)
+                    neurons::run::<i64>(&population, &mut spare.stream)
                 }
             }
             (_, Layout::Nothing | Layout::Windows(_)) => Ok(Ran::of_image(grid, pixels, options)),
-        }
+        };
+        spare.give(graded.words.take());
+        ran
     }
 
     fn outcome(&self, runs: Vec<Ran>, options: &Options) -> Outcome {
@@ -286,6 +303,16 @@ impl<'g> Spiking<'g> {
         }
         outcome
     }
+}
+
+/// For each stage the graded ones that no later stage reads.
+fn last_read(graph: &Graph<i32>) -> Vec<Vec<StageId>> {
+    let mut last = vec![None; graph.stages.len()];
+    for (id, stage) in graph.ids().zip(&graph.stages) {
+        stage.kind.sources().iter().for_each(|source| last[source.index()] = Some(id));
+    }
+    let graded: Vec<StageId> = graph.ids().filter(|id| graph.stage(*id).kind.is_graded()).collect();
+    graph.ids().map(|id| graded.iter().copied().filter(|read| last[read.index()] == Some(id)).collect()).collect()
 }
 
 /// Whether sums of this size fit into 32 bits.

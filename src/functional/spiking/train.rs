@@ -1,6 +1,7 @@
 //! What a stage sends over all steps of a run, position by position, ready for those who read it.
 
 use super::spikes::{Firing, Spikes};
+use crate::functional::lanes::{Changes, count_rows};
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
@@ -30,79 +31,78 @@ enum Sent {
         until: u32,
     },
     /// Values that changed from step to step, or were sent in each.
-    Graded(Levels),
+    Graded(Levels<i32>),
+    /// Values of 16 bits that changed from step to step.
+    Words(Levels<i16>),
 }
 
 /// The values of a stage after each step.
 #[derive(Debug)]
-pub(super) struct Levels {
+pub(super) struct Levels<N> {
     neurons: usize,
     /// Whether they go on from step to step, so that changes are sent; else each step is by itself.
     accumulated: bool,
     /// Values of step t, in the order of the grid, from `t · neurons`; step 0 is rest, and none follow after those there are.
-    values: Vec<i32>,
+    values: Vec<N>,
+    /// Steps whose values there are, rest included.
+    steps: usize,
     spikes: u64,
     negative: u64,
     last_step: u32,
 }
 
-impl Levels {
-    /// Values at rest, with room for so many steps.
-    pub fn new(neurons: usize, accumulated: bool, steps: usize) -> Self {
-        let mut values = Vec::with_capacity(neurons.saturating_mul(steps.min(64)));
-        values.resize(neurons, 0);
-        Self { neurons, accumulated, values, spikes: 0, negative: 0, last_step: 0 }
+impl<N: Copy + Default + Into<i32>> Levels<N> {
+    /// Values at rest, with room for so many steps, in memory that may hold anything.
+    pub fn new(neurons: usize, accumulated: bool, steps: usize, mut values: Vec<N>) -> Self {
+        values.reserve_exact(neurons.saturating_mul(steps.min(64)).saturating_sub(values.len()));
+        values.resize(values.len().max(neurons), N::default());
+        values[..neurons].fill(N::default());
+        Self { neurons, accumulated, values, steps: 1, spikes: 0, negative: 0, last_step: 0 }
     }
 
     /// The latest values.
-    pub fn last(&self) -> &[i32] {
-        &self.values[self.values.len() - self.neurons..]
+    pub fn last(&self) -> &[N] {
+        &self.values[(self.steps - 1) * self.neurons..][..self.neurons]
     }
 
     /// The values after a step.
     #[inline(always)]
-    pub fn at(&self, step: u32) -> &[i32] {
-        let rows = self.values.len() / self.neurons.max(1);
-        let row = (step as usize).min(rows.saturating_sub(1));
+    pub fn at(&self, step: u32) -> &[N] {
+        let row = (step as usize).min(self.steps - 1);
         &self.values[row * self.neurons..][..self.neurons]
     }
 
-    /// The values of a step, which are zero, to be computed; all steps before it are as they were.
+    /// The values of a step, which may be anything, to be computed, and those that they are sent as changes of; all steps before it are
+    /// as they were.
     #[inline(always)]
-    pub fn begin(&mut self, step: u32) -> &mut [i32] {
+    pub fn begin(&mut self, step: u32) -> (&mut [N], &[N]) {
         let (first, neurons) = (step as usize * self.neurons, self.neurons);
-        while self.values.len() < first {
-            let last = self.values.len() - neurons;
-            if self.accumulated {
-                self.values.extend_from_within(last..);
-            } else {
-                self.values.resize(last + 2 * neurons, 0);
+        self.values.resize(self.values.len().max(first + neurons), N::default());
+        while self.steps <= step as usize {
+            let to = self.steps * neurons;
+            if self.steps < step as usize && self.accumulated {
+                self.values.copy_within(to - neurons..to, to);
+            } else if self.steps < step as usize {
+                self.values[to..to + neurons].fill(N::default());
             }
+            self.steps += 1;
         }
-        self.values.resize(first + neurons, 0);
-        &mut self.values[first..]
+        let (before, now) = self.values.split_at_mut(first);
+        let now = &mut now[..neurons];
+        (now, if self.accumulated { &before[first - neurons..] } else { &before[..neurons] })
     }
 
-    /// Counts what is sent in a step whose values have been computed; says whether anything is.
-    #[inline(always)]
-    pub fn end(&mut self, step: u32) -> bool {
-        let first = step as usize * self.neurons;
-        let (before, now) = self.values.split_at(first);
-        let before = if self.accumulated { &before[first - self.neurons..] } else { &before[..self.neurons] };
-        let (mut all, mut negative) = (0u32, 0u32);
-        for (now, before) in now.iter().zip(before) {
-            all += u32::from(now != before);
-            negative += u32::from(now.wrapping_sub(*before) < 0);
-        }
-        self.spikes += u64::from(all);
-        self.negative += u64::from(negative);
-        self.last_step = if all > 0 { step } else { self.last_step };
-        all > 0
+    /// Notes what is sent in a step whose values have been computed; says whether anything is.
+    pub fn end(&mut self, step: u32, changes: Changes) -> bool {
+        self.spikes += changes.all;
+        self.negative += changes.negative;
+        self.last_step = if changes.all > 0 { step } else { self.last_step };
+        changes.all > 0
     }
 
     /// Values `first..first + length` after a step, and what they are sent as changes of; nothing after the last step.
     #[inline(always)]
-    fn changes(&self, step: u32, (first, length): (usize, usize)) -> (&[i32], &[i32]) {
+    fn changes(&self, step: u32, (first, length): (usize, usize)) -> (&[N], &[N]) {
         if step == 0 || step > self.last_step {
             return (&[], &[]);
         }
@@ -110,6 +110,19 @@ impl Levels {
         let before = if self.accumulated { step as usize - 1 } else { 0 };
         let row = |row: usize| &self.values[row * self.neurons + first..][..length];
         (row(step as usize), row(before))
+    }
+
+    /// The train that sends its changes, of `length` numbers in all.
+    fn finish(&self, length: usize) -> SpikeTrain {
+        let (neurons, steps) = (self.neurons, length / self.neurons.max(1));
+        let mut values = Vec::with_capacity(length);
+        for step in 1..=self.last_step.min(steps as u32) {
+            let (now, before) = self.changes(step, (0, neurons));
+            let pairs = now.iter().zip(before);
+            values.extend(pairs.map(|(now, before)| (*now).into().wrapping_sub((*before).into())));
+        }
+        values.resize(length, 0);
+        SpikeTrain::Graded { neurons, values }
     }
 }
 
@@ -141,17 +154,46 @@ impl Train {
     }
 
     /// Values of every step.
-    pub fn graded(grid: Grid, levels: Levels) -> Self {
+    pub fn graded(grid: Grid, levels: Levels<i32>) -> Self {
         let Levels { spikes, negative, last_step, .. } = levels;
         Self { grid, sent: Sent::Graded(levels), spikes, negative, last_step }
     }
 
-    /// The values that it sends changes of, where they go on from step to step.
-    pub fn levels(&self) -> Option<&Levels> {
+    /// Values of every step that fit into words, and go on from step to step.
+    pub fn words(grid: Grid, levels: Levels<i16>) -> Self {
+        let Levels { spikes, negative, last_step, .. } = levels;
+        Self { grid, sent: Sent::Words(levels), spikes, negative, last_step }
+    }
+
+    /// The values that it sends changes of, where they go on from step to step and are kept in 32 bits.
+    pub fn levels(&self) -> Option<&Levels<i32>> {
         match &self.sent {
             Sent::Graded(levels) => Some(levels).filter(|levels| levels.accumulated),
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } => None,
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Words(_) => None,
         }
+    }
+
+    /// The values that it sends changes of, where they go on from step to step and are kept in words.
+    pub fn word_levels(&self) -> Option<&Levels<i16>> {
+        match &self.sent {
+            Sent::Words(levels) => Some(levels),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => None,
+        }
+    }
+
+    /// Gives back its memory: it sends nothing any more.
+    pub fn release(&mut self) -> Vec<i16> {
+        match std::mem::replace(&mut self.sent, Sent::Silent) {
+            Sent::Words(levels) => levels.values,
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => vec![],
+        }
+    }
+
+    /// The words after a step and after the one before, of a position; nothing where none are kept, or it sends nothing then.
+    #[inline(always)]
+    pub fn word_changes(&self, position: u32, step: u32) -> (&[i16], &[i16]) {
+        let channels = self.grid.channels as usize;
+        self.word_levels().map_or((&[], &[]), |levels| levels.changes(step, (position as usize * channels, channels)))
     }
 
     /// Its single spikes; `None` where it sends numbers.
@@ -159,7 +201,7 @@ impl Train {
     pub fn singles(&self) -> Option<&Spikes> {
         match &self.sent {
             Sent::Spikes(spikes) => Some(spikes),
-            Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) => None,
+            Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) | Sent::Words(_) => None,
         }
     }
 
@@ -174,9 +216,14 @@ impl Train {
                 (&values[first..first + length], &zeros[first..first + length])
             }
             Sent::Graded(levels) => levels.changes(step, (first, length)),
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } => (&[], &[]),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Words(_) => (&[], &[]),
         };
-        now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before))
+        let (words, words_before): (&[i16], &[i16]) = match &self.sent {
+            Sent::Words(levels) => levels.changes(step, (first, length)),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => (&[], &[]),
+        };
+        let words = words.iter().zip(words_before).map(|(now, before)| i32::from(*now) - i32::from(*before));
+        now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before)).chain(words)
     }
 
     /// How many channels of a position send in a step.
@@ -201,7 +248,7 @@ impl Train {
     pub fn repeated_numbers(&self) -> Option<&[i32]> {
         match &self.sent {
             Sent::Repeated { values, .. } => Some(values),
-            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) => None,
+            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) | Sent::Words(_) => None,
         }
     }
 
@@ -209,7 +256,7 @@ impl Train {
     pub fn repeats(&self) -> u32 {
         match self.sent {
             Sent::Repeated { until, .. } => until,
-            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) => 0,
+            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) | Sent::Words(_) => 0,
         }
     }
 
@@ -217,7 +264,7 @@ impl Train {
     pub fn last_of(&self, position: u32) -> u32 {
         match &self.sent {
             Sent::Spikes(spikes) => spikes.last_of(position),
-            Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) => self.last_step,
+            Sent::Silent | Sent::Repeated { .. } | Sent::Graded(_) | Sent::Words(_) => self.last_step,
         }
     }
 
@@ -284,8 +331,8 @@ impl Train {
     #[inline(always)]
     pub fn count_all(&self, step: u32, counts: &mut [i8]) -> bool {
         let Some(spikes) = self.singles().filter(|_| step > 0 && step <= self.last_step) else { return false };
-        let rows = counts.chunks_exact_mut(self.grid.channels as usize);
-        (self.grid.whole().positions).zip(rows).for_each(|(p, row)| spikes.at(p, step).count_into(spikes.level(), row));
+        let rows = self.grid.whole().positions.map(|position| spikes.at(position, step));
+        count_rows(spikes.level(), rows, self.grid.channels as usize, counts);
         true
     }
 
@@ -308,15 +355,8 @@ impl Train {
                 values.resize(length, 0);
                 SpikeTrain::Graded { neurons, values }
             }
-            Sent::Graded(levels) => {
-                let mut values = Vec::with_capacity(length);
-                for step in 1..=levels.last_step.min(steps) {
-                    let (now, before) = levels.changes(step, (0, neurons));
-                    values.extend(now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before)));
-                }
-                values.resize(length, 0);
-                SpikeTrain::Graded { neurons, values }
-            }
+            Sent::Graded(levels) => levels.finish(length),
+            Sent::Words(levels) => levels.finish(length),
         }
     }
 }

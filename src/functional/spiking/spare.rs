@@ -1,0 +1,25 @@
+//! Memory that one image leaves to the next: so that it need not come from the system each time, and is in the caches.
+
+use super::linear::Stream;
+
+/// Memory that nobody uses.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    words: Vec<Vec<i16>>,
+    /// What stages of a linear layer send together.
+    pub stream: Option<Stream>,
+}
+
+impl Spare {
+    /// Words of any values.
+    pub fn take(&mut self) -> Vec<i16> {
+        self.words.pop().unwrap_or_default()
+    }
+
+    /// Takes words back.
+    pub fn give(&mut self, words: Vec<i16>) {
+        if words.capacity() > 0 {
+            self.words.push(words);
+        }
+    }
+}
