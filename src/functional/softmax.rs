@@ -1,6 +1,6 @@
 //! Softmax: in fixed point as a chip does it, and in floats as published code does it.
 
-use super::lanes::{Level, Table};
+use super::lanes::{BLOCK, Changes, Level, MOST_ROWS, Scale, Shares, Table};
 use crate::graph::SoftmaxRule;
 
 /// Turns scores into probabilities.
@@ -54,15 +54,13 @@ impl Normalise<i32> for FixedSoftmax {
 
     #[inline(always)]
     fn normalise(&self, vectors: Vectors, scores: &mut [i32], step: u32) {
-        let factor = self.factors[(step.max(1) as usize).min(self.factors.len()) - 1];
+        let factor = self.factor(step);
         let ends = scores.iter().fold((i32::MAX, i32::MIN), |(low, high), &score| (low.min(score), high.max(score)));
         let farthest = (i64::from(ends.1) - i64::from(ends.0)).max(0) as u64;
         let power = |distance: u64| self.power(distance, factor) as u32;
         // scores are small whole numbers, so that the same distances come again and again; from one on, all powers are zero
-        let near: Vec<u32> =
-            (0..=farthest).take(Table::LONGEST + 1).map(power).take_while(|&power| power > 0).collect();
-        if near.len() <= Table::LONGEST {
-            let (table, level) = (Table::new(&near), Level::best());
+        if let Some(table) = self.table(factor, farthest) {
+            let level = Level::best();
             return self.shares(vectors, scores, |largest, scores, powers| {
                 table.look_up(level, largest, scores, powers);
             });
@@ -75,6 +73,76 @@ impl Normalise<i32> for FixedSoftmax {
                 *found = known.get(distance as usize).copied().unwrap_or_else(|| power(distance.into()));
             }
         });
+    }
+}
+
+/// Softmax over the columns of a matrix of words, step by step.
+#[derive(Debug)]
+pub(super) struct Columns {
+    softmax: FixedSoftmax,
+    level: Level,
+    shares: Shares,
+    /// Powers of all distances from zero on, until they are zero, and the factor that they are for.
+    table: Option<(u64, Table)>,
+}
+
+impl Columns {
+    /// `None` where the columns are no whole blocks, a column is too long, or its shares do not fit into words.
+    pub fn new(softmax: &FixedSoftmax, level: Level, (rows, columns): (usize, usize)) -> Option<Self> {
+        let fits = softmax.probability_bits < i16::BITS - 1 && POWER_BITS + GUARD_BITS + softmax.probability_bits <= 52;
+        let whole = columns.is_multiple_of(BLOCK) && (1..=MOST_ROWS).contains(&rows);
+        (fits && whole).then(|| Self { softmax: softmax.clone(), level, shares: Shares::default(), table: None })
+    }
+
+    /// Shares of scores, in rows of `columns`, as they stand in a step, beside those of the step before, which `earlier` scores
+    /// had; counts how they differ. `None` where the powers of the distances fill no table.
+    #[inline(always)]
+    pub fn normalise(
+        &mut self,
+        (columns, step): (usize, u32),
+        (scores, earlier): (&[i16], &[i16]),
+        (now, before): (&mut [i16], &[i16]),
+    ) -> Option<Changes> {
+        let factor = self.softmax.factor(step);
+        let as_before = step > 1 && factor == self.softmax.factor(step - 1);
+        if self.table.as_ref().is_none_or(|(of, _)| *of != factor) {
+            self.table = Some((factor, self.softmax.table(factor, u64::MAX)?));
+        }
+        let (table, rows) = (&self.table.as_ref()?.1, scores.len() / columns);
+        let softmax = &self.softmax;
+        let scale =
+            Scale { fraction: POWER_BITS + GUARD_BITS + softmax.probability_bits, shift: POWER_BITS + GUARD_BITS };
+        let mut changes = Changes::default();
+        for first in (0..columns).step_by(BLOCK) {
+            if as_before && alike(scores, earlier, (first, columns)) {
+                copy(before, now, (first, columns));
+                continue;
+            }
+            let (place, slices) = ((first, columns, rows), (&mut *now, before));
+            let some = self.shares.of_block(self.level, (table, scale), place, scores, slices);
+            changes.all += some.all;
+            changes.negative += some.negative;
+        }
+        Some(changes)
+    }
+}
+
+/// Whether a block of columns is the same in both.
+#[inline(always)]
+fn alike(one: &[i16], other: &[i16], (first, columns): (usize, usize)) -> bool {
+    let mut differ = [0; BLOCK];
+    for (one, other) in one.chunks_exact(columns).zip(other.chunks_exact(columns)) {
+        let pairs = one[first..first + BLOCK].iter().zip(&other[first..first + BLOCK]);
+        differ.iter_mut().zip(pairs).for_each(|(differ, (one, other))| *differ |= one ^ other);
+    }
+    differ == [0; BLOCK]
+}
+
+/// Copies a block of columns.
+#[inline(always)]
+fn copy(from: &[i16], to: &mut [i16], (first, columns): (usize, usize)) {
+    for (from, to) in from.chunks_exact(columns).zip(to.chunks_exact_mut(columns)) {
+        to[first..first + BLOCK].copy_from_slice(&from[first..first + BLOCK]);
     }
 }
 
@@ -127,6 +195,24 @@ impl FixedSoftmax {
                 None => share_all(powers, &reciprocals, row),
             }
         }
+    }
+
+    /// The factor of a step.
+    fn factor(&self, step: u32) -> u64 {
+        self.factors[(step.max(1) as usize).min(self.factors.len()) - 1]
+    }
+
+    /// Powers of the distances from zero up to one; `None` where too many of them are not zero.
+    fn table(&self, factor: u64, farthest: u64) -> Option<Table> {
+        let mut near = vec![];
+        for distance in 0..=farthest {
+            match self.power(distance, factor) as u32 {
+                0 => break,
+                _ if near.len() == Table::LONGEST => return None,
+                power => near.push(power),
+            }
+        }
+        Some(Table::new(&near))
     }
 
     /// What a power is multiplied with for its share of a sum, with [`GUARD_BITS`] more than the probability's.

@@ -31,6 +31,11 @@ impl Table {
         Self { numbers: padded }
     }
 
+    /// All numbers, and zeros behind them.
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
     /// `found[k]` becomes entry `largest[k] − numbers[k]`.
     ///
     /// # Panics
@@ -51,10 +56,37 @@ impl Table {
                 }
             };
         }
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx2 {
+            // SAFETY: the processor has the instructions
+            return unsafe { avx2(&self.numbers, largest, numbers, found) };
+        }
         let _ = level;
         for ((found, &largest), &number) in found.iter_mut().zip(largest).zip(numbers) {
             *found = self.numbers.get(largest.abs_diff(number) as usize).copied().unwrap_or(0);
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(table: &[u32], largest: &[i32], numbers: &[i32], found: &mut [u32]) {
+    let last = _mm256_set1_epi32(table.len() as i32 - 1);
+    let mut eights = (largest.chunks_exact(8), numbers.chunks_exact(8), found.chunks_exact_mut(8));
+    for ((largest, numbers), found) in (&mut eights.0).zip(&mut eights.1).zip(&mut eights.2) {
+        // SAFETY: chunks are registers, and only entries that are there are loaded
+        unsafe {
+            let load = |numbers: &[i32]| _mm256_loadu_si256(numbers.as_ptr().cast());
+            let entry = _mm256_sub_epi32(load(largest), load(numbers));
+            let there = _mm256_cmpeq_epi32(_mm256_min_epu32(entry, last), entry);
+            let none = _mm256_setzero_si256();
+            let numbers = _mm256_mask_i32gather_epi32::<4>(none, table.as_ptr().cast(), entry, there);
+            _mm256_storeu_si256(found.as_mut_ptr().cast(), numbers);
+        }
+    }
+    let rest = eights.0.remainder().iter().zip(eights.1.remainder()).zip(eights.2.into_remainder());
+    for ((&largest, &number), found) in rest {
+        *found = table.get(largest.abs_diff(number) as usize).copied().unwrap_or(0);
     }
 }
 

@@ -10,6 +10,7 @@ mod pairs;
 mod product;
 mod rows;
 mod scatter;
+mod shares;
 mod signs;
 mod windows;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +25,7 @@ pub(super) use pairs::Pairs;
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
+pub(super) use shares::{BLOCK, MOST_ROWS, Scale, Shares};
 pub(super) use signs::{Signs, Spread, WORD, count_rows, list, mark, spread};
 pub(super) use windows::track_largest;
 

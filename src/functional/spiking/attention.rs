@@ -6,8 +6,9 @@ use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
 use crate::functional::lanes::{Changes, CountProducts, HeadProduct, Level, Packed};
-use crate::functional::softmax::{FixedSoftmax, Normalise};
+use crate::functional::softmax::{Columns, FixedSoftmax, Normalise};
 use crate::graph::SoftmaxRule;
+use crate::network::SoftmaxAxis;
 use crate::units::Grid;
 use multiversion::multiversion;
 use std::cell::Cell;
@@ -198,6 +199,14 @@ impl Counts {
         }
     }
 
+    /// The step after which the operand has them; 0 where it does not keep them.
+    fn step(&self) -> u32 {
+        match self {
+            Self::Levels { step } | Self::Words { step } => *step,
+            Self::Bytes(_) | Self::Numbers(_) => 0,
+        }
+    }
+
     /// All of them as words; nothing where they are none.
     fn words<'a>(&self, train: &'a Train) -> &'a [i16] {
         match self {
@@ -310,6 +319,8 @@ struct Softmax<'a> {
     sums: Counts,
     rule: SoftmaxRule,
     softmax: FixedSoftmax,
+    /// Where the softmax is one over columns of words.
+    by_columns: Option<Columns>,
     wide: Vec<i32>,
 }
 
@@ -358,7 +369,13 @@ impl Compute<i16> for Softmax<'_> {
     fn compute(&mut self, step: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
         let columns = self.scores.grid.channels as usize;
         let keys = columns / self.rule.heads.max(1) as usize;
-        let scores = self.sums.words(self.scores);
+        let (scores, time) = (self.sums.words(self.scores), self.time(step));
+        if let (Some(softmax), Some(levels)) = (&mut self.by_columns, self.scores.word_levels()) {
+            let earlier = levels.at(self.sums.step().saturating_sub(1));
+            if let Some(changes) = softmax.normalise((columns, time), (scores, earlier), (&mut *now, before)) {
+                return Some(changes);
+            }
+        }
         self.wide.clear();
         self.wide.extend(scores.iter().map(|&score| i32::from(score)));
         normalise_all(&self.softmax, self.rule.axis, keys, columns, self.time(step), &mut self.wide);
@@ -394,7 +411,10 @@ pub(super) fn softmax(stage: &Graded, scores: &Train, rule: SoftmaxRule) -> Resu
     let softmax = FixedSoftmax::new(&rule, stage.options.time_steps);
     let words = scores.word_levels().is_some() && stage.size <= f64::from(i16::MAX);
     let (operations, sums) = (stage.arrivals(scores), stage.counts(scores, !words));
-    let softmax = Softmax { stage, scores, sums, rule, softmax, wide: vec![] };
+    let columns = rule.axis == SoftmaxAxis::Queries && words;
+    let size = (scores.grid.positions(), scores.grid.channels as usize);
+    let by_columns = if columns { Columns::new(&softmax, stage.level, size) } else { None };
+    let softmax = Softmax { stage, scores, sums, rule, softmax, by_columns, wide: vec![] };
     if words {
         let ran = stage.run::<i16>(softmax, operations)?;
         return ran.ok_or_else(|| stage.too_large());
