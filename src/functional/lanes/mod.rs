@@ -5,6 +5,8 @@ mod aligned;
 mod counts;
 mod fire;
 mod heads;
+#[cfg(target_arch = "x86_64")]
+mod left;
 mod look_up;
 mod pairs;
 mod product;

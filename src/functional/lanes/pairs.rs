@@ -6,6 +6,8 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use super::left::WANTED;
 use super::{LANES, Level, Packed, Set, Signs};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -55,6 +57,12 @@ impl Pairs {
         if level.0 == Set::Avx512 {
             // SAFETY: the processor has the instructions
             self.starts.push((end + unsafe { push_avx512(row, places, numbers) }) as u32);
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx2 {
+            // SAFETY: the processor has the instructions
+            self.starts.push((end + unsafe { push_avx2(row, places, numbers) }) as u32);
             return;
         }
         let _ = level;
@@ -233,6 +241,32 @@ fn plain(panel: &[u32], width: usize, pairs: &Pairs, ends: &[u32], sums: &mut [i
             }
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn push_avx2(row: &[u32], places: &mut [u32], numbers: &mut [u32]) -> usize {
+    let (mut eights, mut count) = (row.chunks_exact(8), 0);
+    for (first, pairs) in (0..).step_by(8).zip(&mut eights) {
+        let (to_place, to) = (&mut places[count..count + 8], &mut numbers[count..count + 8]);
+        // SAFETY: chunks and rows of the table are registers, and behind those found so far is room for one
+        unsafe {
+            let pairs = _mm256_loadu_si256(pairs.as_ptr().cast());
+            let none = _mm256_cmpeq_epi32(pairs, _mm256_setzero_si256());
+            let any = !_mm256_movemask_ps(_mm256_castsi256_ps(none)) as usize & 0xff;
+            let wanted = _mm256_loadu_si256(WANTED[any].as_ptr().cast());
+            let place = _mm256_add_epi32(wanted, _mm256_set1_epi32(first));
+            _mm256_storeu_si256(to_place.as_mut_ptr().cast(), place);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_permutevar8x32_epi32(pairs, wanted));
+            count += any.count_ones() as usize;
+        }
+    }
+    let first = row.len() - eights.remainder().len();
+    for (place, &pair) in (first as u32..).zip(eights.remainder()) {
+        (places[count], numbers[count]) = (place, pair);
+        count += usize::from(pair != 0);
+    }
+    count
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -6,6 +6,8 @@
               processor was asked for them"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use super::left::WANTED;
 use super::{LANES, Level, Set};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -75,7 +77,8 @@ impl Signs<'_> {
             return unsafe { count_avx512(self, counts) };
         }
         let _ = level;
-        self.each(|channel, sign| counts[channel] = counts[channel].wrapping_add(sign as i8));
+        each_lane(self.plus, counts, |count, fires| *count = count.wrapping_add(fires.into()));
+        each_lane(self.minus, counts, |count, fires| *count = count.wrapping_sub(fires.into()));
     }
 
     /// Adds the signs times `gain` to sums, which wrap.
@@ -90,14 +93,15 @@ impl Signs<'_> {
             return unsafe { add_avx512(self, gain, sums) };
         }
         let _ = level;
-        self.each(|channel, sign| sums[channel] = sums[channel].wrapping_add(sign * gain));
+        each_lane(self.plus, sums, |sum, fires| *sum = sum.wrapping_add(if fires { gain } else { 0 }));
+        each_lane(self.minus, sums, |sum, fires| *sum = sum.wrapping_sub(if fires { gain } else { 0 }));
     }
 
     /// Adds the signs times `gain` to words, which wrap.
     #[inline(always)]
     pub fn add_to_words(self, gain: i16, words: &mut [i16]) {
-        add_bits(self.plus, gain, words);
-        add_bits(self.minus, gain.wrapping_neg(), words);
+        each_lane(self.plus, words, |word, fires| *word = word.wrapping_add(if fires { gain } else { 0 }));
+        each_lane(self.minus, words, |word, fires| *word = word.wrapping_sub(if fires { gain } else { 0 }));
     }
 }
 
@@ -125,14 +129,14 @@ fn count_rows_avx512<'a>(rows: impl Iterator<Item = Signs<'a>>, channels: usize,
     }
 }
 
-/// What a row of bits adds to words: `gain` where a bit is set.
+/// Calls `each` with every number and whether its bit is set: without branches, so that it becomes a loop over registers.
 #[inline(always)]
-fn add_bits(bits: &[u64], gain: i16, words: &mut [i16]) {
+fn each_lane<N>(bits: &[u64], numbers: &mut [N], each: impl Fn(&mut N, bool)) {
     let places: [u16; LANES] = std::array::from_fn(|lane| 1 << lane);
-    for (at, words) in words.chunks_mut(LANES).take(bits.len() * WORD / LANES).enumerate() {
+    for (at, numbers) in numbers.chunks_mut(LANES).take(bits.len() * WORD / LANES).enumerate() {
         let bits = (bits[at * LANES / WORD] >> (at * LANES % WORD)) as u16;
-        for (word, place) in words.iter_mut().zip(places) {
-            *word = word.wrapping_add(if bits & place == place { gain } else { 0 });
+        for (number, place) in numbers.iter_mut().zip(places) {
+            each(number, bits & place == place);
         }
     }
 }
@@ -150,6 +154,11 @@ pub(in crate::functional) fn list<'a>(
     if level.0 == Set::Avx512 {
         // SAFETY: the processor has the instructions
         return unsafe { list_avx512(rows, (channels, count), (codes, ends)) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if level.0 == Set::Avx2 {
+        // SAFETY: the processor has the instructions
+        return unsafe { list_avx2(rows, (channels, count), (codes, ends)) };
     }
     let _ = (level, count);
     for (signs, first) in rows {
@@ -262,6 +271,41 @@ fn add_avx512(signs: Signs, gain: i32, sums: &mut [i32]) {
             _mm512_mask_storeu_epi32(sums.as_mut_ptr(), there, now);
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn list_avx2<'a>(
+    rows: impl Iterator<Item = (Signs<'a>, u32)>,
+    (channels, count): (u32, usize),
+    (codes, ends): (&mut Vec<u32>, &mut Vec<u32>),
+) {
+    let mut length = codes.len();
+    codes.resize(length + count + 8, 0);
+    let (behind, ramp) = (_mm256_set1_epi32(channels as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    let places = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    for (signs, first) in rows {
+        for (word, (&plus, &minus)) in signs.plus.iter().zip(signs.minus).enumerate() {
+            let mut left = plus | minus;
+            for part in 0..WORD / 8 {
+                let (fired, below) = (left as u8, (minus >> (part * 8)) as u8);
+                left >>= 8;
+                let to = &mut codes[length..length + 8];
+                // SAFETY: rows of the table are registers, and there is room for one
+                unsafe {
+                    let wanted = _mm256_loadu_si256(WANTED[fired as usize].as_ptr().cast());
+                    let first = _mm256_set1_epi32((first as usize + word * WORD + part * 8) as i32);
+                    let negative = _mm256_and_si256(_mm256_set1_epi32(below.into()), places);
+                    let negative = _mm256_and_si256(_mm256_cmpeq_epi32(negative, places), behind);
+                    let code = _mm256_add_epi32(_mm256_add_epi32(ramp, first), negative);
+                    _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_permutevar8x32_epi32(code, wanted));
+                }
+                length += fired.count_ones() as usize;
+            }
+        }
+        ends.push(length as u32);
+    }
+    codes.truncate(length);
 }
 
 #[cfg(target_arch = "x86_64")]
