@@ -64,11 +64,6 @@ impl Marks {
         }
     }
 
-    /// Adds all of another set of numbers below the same.
-    pub fn merge(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
-    }
-
     /// How many are in it.
     pub fn count(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()

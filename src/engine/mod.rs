@@ -15,7 +15,6 @@
 //! on the order in which they are visited.
 #![deny(clippy::float_arithmetic)]
 
-mod apart;
 mod control;
 mod drive;
 mod fault;

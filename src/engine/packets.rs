@@ -109,8 +109,8 @@ pub(super) fn control_flits(noc: &Noc) -> u16 {
     (noc.header_bits + noc.graded_bits).div_ceil(noc.flit_bits).max(1) as u16
 }
 
-/// Whether every packet can pass the chip's routers.
-pub(super) fn check(noc: &Noc, graph: &Graph<i32>) -> Result<(), EngineError> {
+/// The kinds of packet that a graph sends, and the flits of the longest one of each.
+fn longest_of_kinds(noc: &Noc, graph: &Graph<i32>) -> impl Iterator<Item = (&'static str, u32)> {
     let sends = |graded| graph.stages.iter().any(|stage| stage.kind.is_graded() == graded);
     let spikes = noc.spikes_per_packet as usize;
     let kinds = [
@@ -118,9 +118,18 @@ pub(super) fn check(noc: &Noc, graph: &Graph<i32>) -> Result<(), EngineError> {
         ("spikes", sends(false), spike_flits(noc, spikes, false)),
         ("a token", true, u32::from(control_flits(noc))),
     ];
-    for (what, sent, flits) in kinds {
-        let copied = noc.multicast == Multicast::Tree;
-        if sent && copied && flits > noc.buffer_flits {
+    kinds.into_iter().filter(|(_, sent, _)| *sent).map(|(what, _, flits)| (what, flits))
+}
+
+/// Flits of the longest packet that a graph sends.
+pub(super) fn longest(noc: &Noc, graph: &Graph<i32>) -> u16 {
+    longest_of_kinds(noc, graph).map(|(_, flits)| flits as u16).max().unwrap_or(1)
+}
+
+/// Whether every packet can pass the chip's routers.
+pub(super) fn check(noc: &Noc, graph: &Graph<i32>) -> Result<(), EngineError> {
+    for (what, flits) in longest_of_kinds(noc, graph) {
+        if noc.multicast == Multicast::Tree && flits > noc.buffer_flits {
             return Err(EngineError::LongPacket { what, flits, buffer: noc.buffer_flits });
         }
         if flits > u32::from(u16::MAX) {

@@ -46,6 +46,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         let mut mesh = Mesh::new(&machine.wiring, machine.order);
         // With barriers, units begin nothing because a packet comes.
         mesh.watch(R::WATCHES, machine.timing.step.discipline == Discipline::Barrier);
+        mesh.expect(packets::longest(&machine.wiring.noc, machine.graph));
         Self {
             machine,
             drive,

@@ -129,7 +129,7 @@ pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<R
     let live = placed.is_live(request);
     let machine = watch.step(StepName::Engine, || placed.machine())?;
     let spiking = watch.part("layout", || Spiking::new(placed.graph));
-    let run = if live && rayon::current_num_threads() > 1 {
+    let run = if live {
         side_by_side(&machine, &spiking, &options, watch)?
     } else {
         let trace = watch.spiking(&spiking, &[], &options)?.trace.ok_or(SimulateError::Unrecorded)?;
@@ -149,7 +149,7 @@ fn side_by_side(
     let steps = options.time_steps;
     let (outcome, chip) = rayon::join(
         || watch.spiking(spiking, &[], options),
-        || watch.step(StepName::Engine, || machine.live_apart(&[], steps, steps)),
+        || watch.step(StepName::Engine, || machine.live(&[], steps, steps)),
     );
     Ok(found(chip?, outcome?.trace.ok_or(SimulateError::Unrecorded)?))
 }

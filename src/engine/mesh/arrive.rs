@@ -119,13 +119,12 @@ impl Mesh<'_> {
             let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
             let (bit, of_port) = (1 << own, if VCS == 2 { 0b11 << (own & !1) } else { 1 << own });
-            if VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port == 0 && wiring.plain {
-                if let Some(output) = wiring.only_output(way, tile) {
-                    let port = (tile << wiring.port_bits) + output as usize;
-                    ports[port].want |= bit;
-                    flit.part = Part::asking(port as u32);
-                    continue;
-                }
+            let may = VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port == 0 && wiring.plain;
+            if let Some(output) = wiring.only_output(way, tile).filter(|_| may) {
+                let port = (tile << wiring.port_bits) + output as usize;
+                ports[port].want |= bit;
+                flit.part = Part::asking(port as u32);
+                continue;
             }
             flit.part = Part::asking(NOTHING);
             let (outputs, pool) = (wiring.outputs(way, tile), &mut leaving.pool);
