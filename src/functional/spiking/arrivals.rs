@@ -2,12 +2,14 @@
 
 use super::neurons::Population;
 use super::planes::{Plane, Planes};
+use super::scattered::Scattered;
+use super::scratch::Scratch;
 use super::spikes::Spikes;
-use super::synapses::{Afferent, Scattering, Seen, Short};
+use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{Options, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Bundle, Fired, Inflow, LANES, List, Numbers, Row, Rows, push_words};
+use crate::functional::lanes::{Inflow, LANES, Numbers, Rows};
 use bytemuck::Pod;
 use std::ops::Range;
 
@@ -18,13 +20,13 @@ const SUMS: usize = 1 << 13;
 #[derive(Debug, Default)]
 pub(super) struct Arrivals<V> {
     way: Way,
-    positions: Range<usize>,
+    pub positions: Range<usize>,
     /// Steps of each position, and numbers of a step: channels in whole registers.
     steps: usize,
-    width: usize,
+    pub width: usize,
     /// What is added to potentials, `[position][step][number]`: biases and all that arrives. It begins where a register does,
     /// behind numbers that mean nothing.
-    sums: Vec<V>,
+    pub sums: Vec<V>,
     skipped: usize,
     /// The last step in which anything arrives at each position, or 0.
     lasts: Vec<u32>,
@@ -49,33 +51,6 @@ enum Way {
     Steady,
 }
 
-/// Sums `[step][position][column]` of what a source sends, for all positions.
-#[derive(Debug)]
-struct Scattered {
-    sums: Vec<i16>,
-    /// Numbers of a step, and of a position.
-    size: usize,
-    columns: usize,
-    gain: i32,
-}
-
-/// Bytes of the sums of a projection that are scattered at once: longer runs go position by position.
-const MOST_SCATTERED: usize = 16 << 20;
-
-/// Inputs on their way into sums.
-#[derive(Debug, Default)]
-struct Scratch {
-    bundle: Bundle,
-    /// Numbers that arrive in one step, and counts of spikes.
-    numbers: Vec<i32>,
-    counts: Vec<i8>,
-    /// Rows of a product.
-    inputs: Vec<u32>,
-    rows: Vec<Row>,
-    /// Products that are the same in several steps, position by position; with biases, where these flow just as long.
-    repeated: Vec<i32>,
-}
-
 impl<V: Sum<i32> + Pod> Arrivals<V> {
     /// The last step in which anything arrives at a position of the block, or 0.
     pub fn last(&self, position: usize) -> u32 {
@@ -91,7 +66,7 @@ impl<V: Sum<i32> + Pod> Arrivals<V> {
 
     /// Where the sums of what is sent in a step begin.
     #[inline(always)]
-    fn to(&self, at: usize, sent: u32, delay: u32) -> usize {
+    pub fn to(&self, at: usize, sent: u32, delay: u32) -> usize {
         self.skipped + (at * self.steps + (sent + delay) as usize - 1) * self.width
     }
 
@@ -344,46 +319,6 @@ impl Population<'_> {
         0
     }
 
-    #[inline(always)]
-    fn scatter_all(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Scattered>, u64)> {
-        let Scattering { weights, targets, reached } = short.scatter.as_ref()?;
-        let columns = weights.columns();
-        let size = (self.grid.positions() + 1) * columns;
-        let (mut all, mut operations) = (vec![], 0);
-        for (train, gain) in self.sources(afferent) {
-            let steps = train.last_step.min(self.last_sent());
-            if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
-                return None;
-            }
-            let (spikes, mut sums) = (train.singles()?, vec![0; size * steps as usize]);
-            for (step, sums) in (1..=steps).zip(sums.chunks_exact_mut(size)) {
-                let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), targets };
-                weights.add(self.level, fired, sums);
-                let landed = fired.starts.windows(2).zip(reached).map(|(ends, &reached)| (ends[1] - ends[0]) * reached);
-                operations += u64::from(landed.sum::<u32>()) * short.outputs as u64;
-            }
-            all.push(Scattered { sums, size, columns, gain });
-        }
-        Some((all, operations))
-    }
-
-    /// Adds what has been scattered.
-    #[inline(always)]
-    fn by_scattering<V: Sum<i32> + Pod>(&self, scattered: &[Scattered], arrivals: &mut Arrivals<V>) -> u64 {
-        for (at, steps) in self.sent(arrivals) {
-            let position = arrivals.positions.start + at;
-            for (sent, from) in (1..=steps).flat_map(|sent| scattered.iter().map(move |from| (sent, from))) {
-                let first = (sent as usize - 1) * from.size + position * from.columns;
-                let Some(row) = from.sums.get(first..first + from.columns) else { continue };
-                let to = arrivals.to(at, sent, self.options.schedule.delay());
-                let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut arrivals.sums[to..to + arrivals.width]);
-                let pairs = sums.iter_mut().zip(row);
-                pairs.for_each(|(sum, &number)| *sum = sum.wrapping_add(from.gain.wrapping_mul(number.into())));
-            }
-        }
-        0
-    }
-
     /// The last step in which anything arrives at a position, or 0; no later one than the run has.
     fn last_of(&self, position: usize) -> u32 {
         let mut last = 0;
@@ -402,7 +337,7 @@ impl Population<'_> {
     }
 
     /// Every position within a block, and the steps in which what is sent arrives there.
-    fn sent<V>(&self, arrivals: &Arrivals<V>) -> impl Iterator<Item = (usize, u32)> + use<V> {
+    pub fn sent<V>(&self, arrivals: &Arrivals<V>) -> impl Iterator<Item = (usize, u32)> + use<V> {
         let delay = self.options.schedule.delay();
         let lasts = arrivals.lasts.clone().into_iter().enumerate();
         lasts.map(move |(at, last)| (at, last.saturating_sub(delay)))
@@ -516,80 +451,5 @@ impl Population<'_> {
             }
         }
         operations
-    }
-}
-
-/// The tap under which all is seen, where so many positions are seen under one that counting bytes pays, and bytes hold it.
-fn alike(seen: &[Seen]) -> Option<u32> {
-    let first = seen.first().filter(|_| (4..=i8::MAX as usize).contains(&seen.len()))?;
-    seen.iter().all(|seen| seen.count == 1 && seen.tap == first.tap).then_some(first.tap)
-}
-
-impl Scratch {
-    fn clear(&mut self) {
-        self.bundle.clear();
-        self.inputs.clear();
-        self.rows.clear();
-        self.repeated.clear();
-    }
-
-    /// Pushes all that arrives in a step as a row of a product; gives how many send anything.
-    #[inline(always)]
-    fn push<'t>(
-        &mut self,
-        sources: impl Iterator<Item = (&'t Train, i32)>,
-        short: &Short,
-        seen: &[Seen],
-        (step, to): (u32, usize),
-    ) -> usize {
-        self.numbers.clear();
-        self.numbers.resize(short.all_inputs, 0);
-        let mut senders = 0;
-        for (train, gain) in sources {
-            if let (Some(spikes), Some(tap)) = (train.singles(), alike(seen)) {
-                self.counts.clear();
-                self.counts.resize(short.inputs, 0);
-                senders += spikes.count_run(seen.iter().map(|seen| seen.position), step, &mut self.counts);
-                let pairs = self.numbers[tap as usize * short.inputs..].iter_mut().zip(&self.counts);
-                pairs.for_each(|(sum, &count)| *sum = sum.wrapping_add(gain.wrapping_mul(count.into())));
-                continue;
-            }
-            for seen in seen {
-                let row = &mut self.numbers[seen.tap as usize * short.inputs..][..seen.count as usize * short.inputs];
-                senders += train.add_run((seen.position, seen.count), step, gain, row);
-            }
-        }
-        if senders > 0 {
-            push_words(&mut self.numbers, &mut self.inputs, |from, factor| self.rows.push(Row { from, to, factor }));
-        }
-        senders
-    }
-}
-
-impl Bundle {
-    /// Adds the lists of what is sent in a step, source by source; gives how many channels send.
-    #[inline(always)]
-    fn collect<'t>(
-        &mut self,
-        sources: impl Iterator<Item = (&'t Train, i32)>,
-        inputs: usize,
-        seen: &[Seen],
-        step: u32,
-    ) -> usize {
-        let mut senders = 0;
-        for (from, (train, gain)) in sources.enumerate().filter(|(_, (train, _))| step <= train.last_step) {
-            let Some(spikes) = train.singles() else { continue };
-            let starts = spikes.starts(step);
-            for &Seen { position, tap, count } in seen {
-                let start = starts[position as usize] as usize;
-                let end = starts[(position + count) as usize] as usize;
-                if end > start {
-                    let first = tap.wrapping_sub(position).wrapping_mul(2 * inputs as u32);
-                    self.lists.push(List { from, start, end, first, gain });
-                    senders += end - start;
-                }
-            }
-        }
-        senders
     }
 }

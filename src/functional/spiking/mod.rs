@@ -7,6 +7,8 @@ mod max_pool;
 mod neurons;
 mod planes;
 mod rested;
+mod scattered;
+mod scratch;
 mod spare;
 mod spikes;
 mod synapses;
