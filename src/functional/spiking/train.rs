@@ -211,19 +211,25 @@ impl Train {
     fn numbers(&self, (first, count): (u32, u32), step: u32) -> impl Iterator<Item = i32> {
         let channels = self.grid.channels as usize;
         let (first, length) = (first as usize * channels, count as usize * channels);
-        let (now, before): (&[i32], &[i32]) = match &self.sent {
-            Sent::Repeated { values, zeros, until } if (1..=*until).contains(&step) => {
-                (&values[first..first + length], &zeros[first..first + length])
-            }
-            Sent::Graded(levels) => levels.changes(step, (first, length)),
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Words(_) => (&[], &[]),
-        };
+        let (now, before) = self.wide((first, length), step);
         let (words, words_before): (&[i16], &[i16]) = match &self.sent {
             Sent::Words(levels) => levels.changes(step, (first, length)),
             Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => (&[], &[]),
         };
         let words = words.iter().zip(words_before).map(|(now, before)| i32::from(*now) - i32::from(*before));
         now.iter().zip(before).map(|(now, before)| now.wrapping_sub(*before)).chain(words)
+    }
+
+    /// Numbers of 32 bits from one on, so many, and what was there before: their differences are sent in a step.
+    #[inline(always)]
+    fn wide(&self, (first, length): (usize, usize), step: u32) -> (&[i32], &[i32]) {
+        match &self.sent {
+            Sent::Repeated { values, zeros, until } if (1..=*until).contains(&step) => {
+                (&values[first..first + length], &zeros[first..first + length])
+            }
+            Sent::Graded(levels) => levels.changes(step, (first, length)),
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Words(_) => (&[], &[]),
+        }
     }
 
     /// How many channels of a position send in a step.
@@ -273,9 +279,25 @@ impl Train {
     pub fn each(&self, position: u32, step: u32, mut each: impl FnMut(usize, i32)) {
         match self.singles() {
             Some(spikes) => spikes.at(position, step).each(each),
+            // Two loops, since iterators that go on from one list to another are not compiled for the caller's instruction set.
             None => {
-                let numbers = self.numbers((position, 1), step).enumerate();
-                numbers.filter(|(_, number)| *number != 0).for_each(|(channel, number)| each(channel, number));
+                let (position, channels) = (position as usize, self.grid.channels as usize);
+                let place = (position * channels, channels);
+                if let Sent::Words(levels) = &self.sent {
+                    let (now, before) = levels.changes(step, place);
+                    for (channel, (now, before)) in now.iter().zip(before).enumerate() {
+                        if now != before {
+                            each(channel, i32::from(*now) - i32::from(*before));
+                        }
+                    }
+                    return;
+                }
+                let (now, before) = self.wide(place, step);
+                for (channel, (now, before)) in now.iter().zip(before).enumerate() {
+                    if now != before {
+                        each(channel, now.wrapping_sub(*before));
+                    }
+                }
             }
         }
     }
