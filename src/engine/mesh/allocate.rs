@@ -253,21 +253,13 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
 
     #[inline]
     fn take_channel(&mut self, at: u32, output: usize, offers: u16) {
-        let (turn, first) = (&mut self.turns[at as usize], output * if VCS == 0 { self.vcs } else { VCS });
-        let port = &mut self.ports[output];
-        let vc = if VCS == 1 {
-            0
-        } else {
-            let from = usize::from(*turn).wrapping_sub(first);
-            let vc = in_turn(u32::from(offers), if from < self.vcs { from as u8 } else { 0 }) as usize;
-            *turn = (first + vc + 1) as u16;
-            vc
-        };
-        port.owned |= 1 << vc;
-        port.held |= 1 << at;
+        let (vcs, first) = (self.vcs(), output * self.vcs());
+        let turn = &mut self.turns[at as usize];
+        let from = usize::from(*turn).wrapping_sub(first);
+        let vc = in_turn(u32::from(offers), if from < vcs { from as u8 } else { 0 }) as usize;
+        *turn = (first + vc + 1) as u16;
         let channel = self.channel(output) + vc;
-        let downstream = &mut self.downstream[channel];
-        (downstream.owner, downstream.turn) = (at as u8, at as u8 + 1);
+        self.ports[output].give(&mut self.downstream[channel], at as usize, vc);
     }
 
     /// A port takes one of the outputs that offer it the switch, and those that offer it for the same flit.
@@ -291,10 +283,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     #[inline]
     fn take_turns(&mut self, at: usize, output: usize) {
         let vcs = self.vcs();
-        let input = &mut self.ports[at / vcs];
-        input.output_turn = output as u8 + 1;
-        let next = at % vcs + 1;
-        input.vc_turn = if next == vcs { 0 } else { next as u8 };
+        self.ports[at / vcs].take_turns(at, output, vcs);
     }
 
     /// The first flit of a queue that has an output still to leave by: its place in the pool, nothing for the first of all.

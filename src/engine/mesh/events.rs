@@ -131,7 +131,7 @@ impl Leaving {
         // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
         let credit_cycles = wiring.timing.credit_cycles.max(1);
         Self {
-            wheel: Wheel::new(wiring),
+            wheel: Wheel::new(wiring.link_cycles),
             returning: Pending::new(credit_cycles),
             ejected: Pending::new(credit_cycles),
             // Sending takes one slot in a cycle.

@@ -61,7 +61,7 @@ impl Mesh<'_> {
                 continue;
             };
             let Some(vc) = settled.channel else {
-                ports[(first + at) / VCS].take_turns::<VCS>(at, output);
+                ports[(first + at) / VCS].take_turns(at, output, VCS);
                 ports_awake.wake(nth);
                 continue;
             };
@@ -123,9 +123,9 @@ impl Mesh<'_> {
 impl Port {
     /// Notes that this input has taken an output for one of its queues: others go first the next time.
     #[inline]
-    fn take_turns<const VCS: usize>(&mut self, at: usize, output: usize) {
+    pub fn take_turns(&mut self, at: usize, output: usize, vcs: usize) {
         self.output_turn = output as u8 + 1;
-        self.vc_turn = ((at + 1) % VCS) as u8;
+        self.vc_turn = ((at + 1) % vcs) as u8;
     }
 
     /// Packets of one flit ask for a link that cannot take any now, over one virtual channel: one of them takes it.
@@ -135,9 +135,8 @@ impl Port {
             return;
         }
         if self.held == 0 {
-            let at = in_turn64(self.want, downstream.turn) as u8;
-            (self.owned, self.held) = (1, 1 << at);
-            (downstream.owner, downstream.turn) = (at, at + 1);
+            let at = in_turn64(self.want, downstream.turn) as usize;
+            self.give(downstream, at, 0);
         }
         leaving.pauses.wait(link);
     }
@@ -171,7 +170,7 @@ impl Clear<'_> {
         let (behind, kind) = (port.behind, port.kind);
         port.turn = (at / VCS) as u8 + 1;
         let input = &mut ports[queue / VCS];
-        input.take_turns::<VCS>(at, output);
+        input.take_turns(at, output, VCS);
         leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
         if PAUSING {
             leaving.pauses.take(kind, nth, now);

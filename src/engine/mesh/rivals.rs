@@ -1,6 +1,6 @@
 //! Packets of one flit that ask for the same output, each alone in its port: who goes.
 
-use super::allocate::in_turn64;
+use super::allocate::{held_vc, in_turn64};
 use super::state::{Downstream, Port, every};
 
 /// An output, what is behind it, and the queues of its router.
@@ -43,8 +43,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
         }
         let at = in_turn64(speaking, self.port.turn * VCS as u8) as usize;
         self.port.turn = (at / VCS) as u8 + 1;
-        let own = |vc: &usize| self.port.owned >> vc & 1 != 0 && usize::from(self.channels[*vc].owner) == at;
-        let held = (self.port.held >> at & 1 != 0).then(|| (0..VCS).find(own)).flatten();
+        let held = (self.port.held >> at & 1 != 0).then(|| held_vc(self.port.owned, self.channels, at));
         Settled { again: true, winner: Some(at), channel: held.filter(|vc| credited >> vc & 1 != 0) }
     }
 
@@ -70,7 +69,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
 impl Port {
     /// Gives a virtual channel behind this output to a head.
     #[inline(always)]
-    fn give(&mut self, channel: &mut Downstream, at: usize, vc: usize) {
+    pub fn give(&mut self, channel: &mut Downstream, at: usize, vc: usize) {
         self.owned |= 1 << vc;
         self.held |= 1 << at;
         (channel.owner, channel.turn) = (at as u8, at as u8 + 1);

@@ -2,7 +2,7 @@
 
 use super::Way;
 use super::events::Pending;
-use super::wiring::{KINDS, TO_UNITS, Wiring, bits};
+use super::wiring::{KINDS, TO_UNITS, bits};
 use crate::units::Cycle;
 
 /// A flit on its way over a link.
@@ -79,14 +79,15 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
-    pub fn new(wiring: &Wiring) -> Self {
+    /// Nothing on links, each kind of which takes so many cycles.
+    pub fn new(link_cycles: [Cycle; KINDS]) -> Self {
         let mut cycles = [TURN; _];
-        cycles[..TO_UNITS as usize].copy_from_slice(&wiring.link_cycles[..TO_UNITS as usize]);
+        cycles[..TO_UNITS as usize].copy_from_slice(&link_cycles[..TO_UNITS as usize]);
         Self {
             places: Box::new([const { vec![] }; TURN as usize]),
             filled: 0,
             cycles,
-            far: wiring.link_cycles.map(Pending::new),
+            far: link_cycles.map(Pending::new),
             fresh: 0,
             far_first: Cycle::MAX,
             spare: vec![],
@@ -141,6 +142,7 @@ impl Wheel {
         let mut due = std::mem::take(&mut self.places[place as usize]);
         self.filled &= !(1 << place);
         if self.far_first <= now {
+            extend(&mut due, &mut self.spare);
             self.take_far(now, &mut due);
         }
         due
@@ -159,7 +161,9 @@ impl Wheel {
     #[inline]
     pub fn recycle(&mut self, mut flits: Vec<Arrival>) {
         flits.clear();
-        self.spare.push(flits);
+        if flits.capacity() > 0 {
+            self.spare.push(flits);
+        }
     }
 
     /// Flits on links to units.
@@ -182,4 +186,33 @@ fn extend(list: &mut Vec<Arrival>, spare: &mut Vec<Vec<Arrival>>) {
         *list = spare.pop().unwrap_or_default();
     }
     list.reserve(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wiring::FROM_UNITS;
+    use super::*;
+
+    #[test]
+    fn flits_come_when_they_are_due_over_links_of_any_length_and_memory_goes_round() {
+        let link_cycles = [3, 127, 128, 1, 2];
+        let mut wheel = Wheel::new(link_cycles);
+        let (mut came, mut wanted) = (vec![], vec![]);
+        for now in 0..2000 {
+            let flits = wheel.take(now);
+            came.extend(flits.iter().map(|flit| (now, flit.tag)));
+            wheel.recycle(flits);
+            for kind in (0..=FROM_UNITS).filter(|&kind| now % (Cycle::from(kind) + 2) == 0) {
+                wheel.put(now, kind, Arrival { tag: now as u32 * 8 + u32::from(kind), ..Arrival::default() });
+                wanted.push((now + link_cycles[kind as usize], now as u32 * 8 + u32::from(kind)));
+            }
+            wheel.close(now);
+            let first = wanted.iter().map(|(due, _)| *due).filter(|due| *due > now).min();
+            assert_eq!(wheel.first(now), first.unwrap_or(Cycle::MAX));
+        }
+        wanted.retain(|(due, _)| *due < 2000);
+        (came.sort_unstable(), wanted.sort_unstable());
+        assert_eq!(came, wanted);
+        assert!(wheel.spare.len() <= 2 * TURN as usize, "{} lists", wheel.spare.len());
+    }
 }
