@@ -211,7 +211,8 @@ mod tests {
             assert_eq!(wheel.first(now), first.unwrap_or(Cycle::MAX));
         }
         wanted.retain(|(due, _)| *due < 2000);
-        (came.sort_unstable(), wanted.sort_unstable());
+        came.sort_unstable();
+        wanted.sort_unstable();
         assert_eq!(came, wanted);
         assert!(wheel.spare.len() <= 2 * TURN as usize, "{} lists", wheel.spare.len());
     }
