@@ -69,24 +69,28 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         let mut deliveries = vec![];
         self.begin();
         loop {
-            self.mesh.carry(now, &mut deliveries);
+            now = self.mesh.carry_until(now, if R::WATCHES { now } else { self.due() }, &mut deliveries);
             for delivery in deliveries.drain(..) {
                 self.receive(delivery);
             }
-            while self.calendar.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            while self.due() <= now {
                 self.hand_over(now);
             }
             self.mesh.launch(now);
             self.recorder.ends(now, &self.mesh);
-            let calendar = self.calendar.peek().map(|Reverse((due, _))| *due);
-            let next = self.mesh.next(now).into_iter().chain(calendar).min();
-            now = match next {
-                Some(next) => next,
-                None if self.at_rest(now)? => break,
-                None => now,
+            now = match self.mesh.next(now).unwrap_or(Cycle::MAX).min(self.due()) {
+                Cycle::MAX if self.at_rest(now)? => break,
+                Cycle::MAX => now,
+                next => next,
             };
         }
         Ok(self.activity())
+    }
+
+    /// When the first slice hands over what it has fired; at the end of time if none does.
+    #[inline]
+    fn due(&self) -> Cycle {
+        self.calendar.peek().map_or(Cycle::MAX, |Reverse((due, _))| *due)
     }
 
     pub fn seat(&self, slice: usize) -> &'m Seat<'m> {

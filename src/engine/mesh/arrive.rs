@@ -13,21 +13,27 @@ use crate::units::{Cycle, UnitId};
 const MANY_SLOTS: usize = 64;
 
 impl Mesh<'_> {
-    /// Credits and flits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
-    /// keeps from it move on at once.
+    /// Flits and credits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
+    /// keeps from it move on at once. Units that are patient take flits only where they are `asked` to, or where slots are scarce.
     #[inline]
-    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+    pub(super) fn arrive<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        now: Cycle,
+        asked: bool,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        let scarce = self.leaving.counts_slots();
+        if self.leaving.wheel.to_units().first <= now && (asked || scarce || !self.leaving.patient) {
+            self.eject(now, deliveries);
+        }
         let returning = self.leaving.returning.len() + self.leaving.ejected.len();
-        if returning > 0 && (self.leaving.counts_slots() || returning >= MANY_SLOTS) {
+        if returning > 0 && (scarce || returning >= MANY_SLOTS) {
             self.take_credits(now);
         }
         if PAUSING {
             while let Some(link) = self.leaving.pauses.next_open(now) {
                 self.reopen(link);
             }
-        }
-        if self.leaving.wheel.to_units().first <= now {
-            self.eject(now, deliveries);
         }
         let mut flits = self.leaving.wheel.take(now);
         if flits.is_empty() {
@@ -64,6 +70,7 @@ impl Mesh<'_> {
 
     /// Units take flits, in the cycles in which they come.
     fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        let first = deliveries.len();
         let Leaving { wheel, ejected, instant, last, resident, .. } = &mut self.leaving;
         let flits = wheel.to_units_mut();
         while let Some((cycle, taken)) = flits.take_first(now) {
@@ -79,6 +86,9 @@ impl Mesh<'_> {
             }
             ejected.close(cycle);
             *last = cycle + self.wiring.timing.credit_cycles.max(1);
+        }
+        if deliveries.len() > first + 1 {
+            deliveries[first..].sort_unstable();
         }
     }
 

@@ -180,26 +180,44 @@ impl<'w> Mesh<'w> {
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        self.now = now;
+        self.carry_until(now, now, deliveries);
+    }
+
+    /// Cycles from `now` on in which nobody outside has anything to do, and the first half of the one in which somebody may:
+    /// `until`, or an earlier one that brings `deliveries`, or in which the last flit has come. Which one that is.
+    pub(super) fn carry_until(&mut self, now: Cycle, until: Cycle, deliveries: &mut Vec<Delivery>) -> Cycle {
         match (self.vcs, self.leaving.pauses.any()) {
-            (1, false) => self.carry_flits::<1, false>(now, deliveries),
-            (1, true) => self.carry_flits::<1, true>(now, deliveries),
-            (2, false) => self.carry_flits::<2, false>(now, deliveries),
-            (2, true) => self.carry_flits::<2, true>(now, deliveries),
-            _ => self.carry_flits::<0, true>(now, deliveries),
+            (1, false) => self.carry_flits::<1, false>(now, until, deliveries),
+            (1, true) => self.carry_flits::<1, true>(now, until, deliveries),
+            (2, false) => self.carry_flits::<2, false>(now, until, deliveries),
+            (2, true) => self.carry_flits::<2, true>(now, until, deliveries),
+            _ => self.carry_flits::<0, true>(now, until, deliveries),
         }
     }
 
     /// The same; `VCS` is the number of virtual channels, or 0 for any other one, and `PAUSING` says whether there may be links
     /// that do not take a flit in every cycle.
-    fn carry_flits<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let first = deliveries.len();
-        self.arrive::<VCS, PAUSING>(now, deliveries);
-        if deliveries.len() > first + 1 {
-            deliveries[first..].sort_unstable();
-        }
-        if self.ports_awake.any() {
-            self.visit_all::<VCS, PAUSING>(now);
+    fn carry_flits<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        mut now: Cycle,
+        mut until: Cycle,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Cycle {
+        loop {
+            self.now = now;
+            self.arrive::<VCS, PAUSING>(now, now >= until, deliveries);
+            if self.ports_awake.any() {
+                self.visit_all::<VCS, PAUSING>(now);
+            }
+            if now >= until || !deliveries.is_empty() {
+                return now;
+            }
+            self.launch(now);
+            let next = self.first(now);
+            if next == Cycle::MAX {
+                until = until.min(self.leaving.last().max(now));
+            }
+            now = next.min(until);
         }
     }
 
@@ -256,15 +274,18 @@ impl<'w> Mesh<'w> {
     /// The next cycle in which anything can happen without a new packet; none if all is delivered, or stuck.
     #[must_use]
     pub fn next(&self, now: Cycle) -> Option<Cycle> {
-        if self.ports_awake.any() || self.sources_awake.any() {
-            return Some(now + 1);
-        }
-        let (first, last) = (self.leaving.first(now), self.leaving.last());
-        if first < Cycle::MAX {
-            return Some(first.max(now + 1));
-        }
+        let (first, last) = (self.first(now), self.leaving.last());
         // What nobody waits for takes its time, too.
-        (last > now).then_some(last)
+        if first < Cycle::MAX { Some(first) } else { (last > now).then_some(last) }
+    }
+
+    /// The next cycle in which anybody can do anything; the end of time if there is none.
+    #[inline]
+    fn first(&self, now: Cycle) -> Cycle {
+        if self.ports_awake.any() || self.sources_awake.any() {
+            return now + 1;
+        }
+        self.leaving.first(now).max(now + 1)
     }
 
     /// Whether no packet is underway.
