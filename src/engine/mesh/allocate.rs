@@ -120,7 +120,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
         let link = self.first_port as usize + output;
         let open = !PAUSING || self.leaving.pauses.is_open(link, self.now);
         if !open && want != 0 {
-            self.leaving.pauses.wait(link);
+            self.leaving.pauses.wait(link, self.now);
         }
         let mut holding = 0;
         if want & held != 0 && open {

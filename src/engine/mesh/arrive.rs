@@ -2,8 +2,8 @@
 
 use super::awake::Awake;
 use super::events::Leaving;
-use super::pool::Pool;
-use super::state::{Flit, Port, Queue, Router};
+use super::hop::of_port;
+use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
@@ -32,18 +32,28 @@ impl Mesh<'_> {
         }
         if PAUSING {
             while let Some(link) = self.leaving.pauses.next_open(now) {
-                self.reopen(link);
+                self.reopen::<VCS>(link, now);
             }
         }
-        let mut flits = self.leaving.wheel.take(now);
-        if flits.is_empty() {
+        let Some((mut first, mut others)) = self.leaving.wheel.take(now) else { return };
+        if others.is_empty() {
+            if VCS == 0 || !self.come_alone::<VCS, PAUSING>(first, now) {
+                self.come::<VCS, PAUSING>(std::slice::from_mut(&mut first), now);
+            }
             return;
         }
-        self.enqueue::<VCS>(&mut flits, now);
+        others.push(first);
+        self.come::<VCS, PAUSING>(&mut others, now);
+        self.leaving.wheel.recycle(others);
+    }
+
+    /// Flits come to routers.
+    #[inline(always)]
+    fn come<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
+        self.enqueue::<VCS, PAUSING>(flits, now);
         if VCS != 0 {
-            self.move_on::<VCS, PAUSING>(&flits, now);
+            self.move_on::<VCS, PAUSING>(flits, now);
         }
-        self.leaving.wheel.recycle(flits);
     }
 
     /// Slots that are free again by now can be filled.
@@ -106,11 +116,19 @@ impl Mesh<'_> {
     }
 
     /// A link that somebody waits for can take a flit again.
-    fn reopen(&mut self, link: usize) {
-        match link.checked_sub(self.ports.len()) {
-            Some(unit) => self.sources_awake.wake(unit),
-            None => self.wake(link),
+    fn reopen<const VCS: usize>(&mut self, link: usize, now: Cycle) {
+        let Some(port) = self.ports.get_mut(link) else {
+            return self.sources_awake.wake(link - self.ports.len());
+        };
+        if VCS == 1 {
+            let downstream = &mut self.downstream[link];
+            port.settle(downstream, &mut self.leaving.pauses, link, now);
+            let odd = self.routers[link >> self.wiring.port_bits].odd;
+            if port.credited != 0 && port.held & !odd != 0 {
+                return self.departing.push(link as u32);
+            }
         }
+        self.wake(link);
     }
 
     /// An output is looked at again if anybody wants it.
@@ -123,32 +141,36 @@ impl Mesh<'_> {
     /// Flits come into their queues. Packets of one flit that come into ports without any, and ask for one output, may move on at
     /// once: they are left with the port that they ask for, the others with [`NOTHING`].
     #[inline(never)]
-    fn enqueue<const VCS: usize>(&mut self, flits: &mut [Arrival], now: Cycle) {
-        let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, .. } = self;
+    fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
+        let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, .. } = self;
         for flit in flits {
             let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
-            let (bit, of_port) = (1 << own, if VCS == 2 { 0b11 << (own & !1) } else { 1 << own });
-            let may = VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port == 0 && wiring.plain;
+            let may = VCS != 0
+                && part == Part::ONLY
+                && routers[tile].occupied & of_port::<VCS>(own) == 0
+                && wiring.plain;
             if let Some(output) = wiring.only_output(way, tile).filter(|_| may) {
                 let port = (tile << wiring.port_bits) + output as usize;
-                ports[port].want |= bit;
-                flit.part = Part::asking(port as u32);
-                continue;
+                if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
+                    ports[port].want |= 1 << own;
+                    flit.part = Part::asking(port as u32);
+                    continue;
+                }
             }
             flit.part = Part::asking(NOTHING);
-            let (outputs, pool) = (wiring.outputs(way, tile), &mut leaving.pool);
+            let outputs = wiring.outputs(way, tile);
             let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            Line { wiring, routers, ports, queues, ready, ports_awake, pool }.line_up(at as usize, flit, now);
+            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }
+                .line_up(at as usize, flit, now);
         }
     }
 
     /// The next flits of queues whose first ones have left come to the front.
     pub(super) fn step_up(&mut self, now: Cycle) {
-        let Self { wiring, routers, ports, queues, ready, ports_awake, leaving, followed, .. } = self;
+        let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, followed, .. } = self;
         for &at in &*followed {
-            let pool = &mut leaving.pool;
-            Line { wiring, routers, ports, queues, ready, ports_awake, pool }.step_up(at as usize, now);
+            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.step_up(at as usize, now);
         }
         followed.clear();
     }
@@ -161,8 +183,9 @@ struct Line<'a> {
     ports: &'a mut [Port],
     queues: &'a mut [Queue],
     ready: &'a mut [Cycle],
+    downstream: &'a mut [Downstream],
     ports_awake: &'a mut Awake,
-    pool: &'a mut Pool,
+    leaving: &'a mut Leaving,
 }
 
 impl Line<'_> {
@@ -172,10 +195,10 @@ impl Line<'_> {
         let queue = &mut self.queues[at];
         queue.len += 1;
         if queue.len > 1 {
-            return self.line_up_behind(at, flit);
+            return self.line_up_behind(at, flit, now);
         }
         queue.front = flit;
-        self.come_first(at, flit);
+        self.come_first(at, flit, now);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
         }
@@ -185,54 +208,73 @@ impl Line<'_> {
     #[inline]
     fn step_up(mut self, at: usize, now: Cycle) {
         let queue = &mut self.queues[at];
-        let next = self.pool.take(queue.second);
+        let next = self.leaving.pool.take(queue.second);
         (queue.front, queue.second) = (next.flit, next.next);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = now + self.wiring.timing.head_cycles;
         }
-        self.come_first(at, next.flit);
+        self.come_first(at, next.flit, now + 1);
     }
 
-    /// A flit that is the first of a router's queue asks for its outputs.
+    /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
     #[inline]
-    fn come_first(&mut self, at: usize, flit: Flit) {
+    fn come_first(&mut self, at: usize, flit: Flit, from: Cycle) {
         let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
         if flit.is_odd() {
             router.odd |= bit;
-            self.ask_all(tile, at, flit.outputs);
+            self.ask_all(tile, at, flit.outputs, from);
         } else {
+            let odd = router.odd;
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
-            self.ports[port].want |= bit;
-            self.ports_awake.wake(port);
+            let wants = self.ask(port, bit, from);
+            if wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {
+                if wants == bit {
+                    self.leaving.pauses.put_off(port, from);
+                }
+                self.leaving.pauses.wait(port, from);
+            } else {
+                self.ports_awake.wake(port);
+            }
         }
     }
 
+    /// A queue asks for an output, from a cycle on; those who do.
+    #[inline]
+    fn ask(&mut self, nth: usize, bit: u64, from: Cycle) -> u64 {
+        let port = &mut self.ports[nth];
+        if self.leaving.pauses.any() {
+            port.settle(&mut self.downstream[nth], &mut self.leaving.pauses, nth, from);
+        }
+        port.want |= bit;
+        port.want
+    }
+
     /// A queue asks for several outputs.
-    fn ask_all(&mut self, tile: usize, at: usize, outputs: u32) {
+    fn ask_all(&mut self, tile: usize, at: usize, outputs: u32, from: Cycle) {
         for output in bits(outputs) {
             let port = self.wiring.port(tile, output);
-            self.ports[port].want |= 1 << at;
+            self.ask(port, 1 << at, from);
             self.ports_awake.wake(port);
         }
     }
 
     /// The last flit of a queue that has others before it.
     #[inline]
-    fn line_up_behind(&mut self, at: usize, flit: Flit) {
+    fn line_up_behind(&mut self, at: usize, flit: Flit, now: Cycle) {
         let queue = &mut self.queues[at];
-        let place = self.pool.add(flit);
+        let place = self.leaving.pool.add(flit);
         let last = std::mem::replace(&mut queue.last, place);
         match queue.second {
             NOTHING => queue.second = place,
-            _ => self.pool.get_mut(last).next = place,
+            _ => self.leaving.pool.get_mut(last).next = place,
         }
         // A flit of the first packet may leave by outputs that have taken those before it.
         let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
         if of_first && self.wiring.cut_through() {
             let (tile, at) = self.wiring.place_of_queue(at);
-            self.ask_all(tile, at, flit.outputs);
+            self.ask_all(tile, at, flit.outputs, now);
         }
     }
 }

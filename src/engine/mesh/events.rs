@@ -156,7 +156,7 @@ impl Leaving {
     /// When the first of all is due for which anybody may wait, after `now`; at the end of time if there is nothing. A slot that
     /// is free again matters to nobody where every virtual channel has another one: it comes with whatever is due next.
     pub fn first(&self, now: Cycle) -> Cycle {
-        let between = self.wheel.first(now).min(self.pauses.first());
+        let between = self.wheel.first(now).min(self.pauses.first(now));
         let to_units = self.wheel.to_units().first;
         if self.counts_slots() {
             between.min(to_units).min(self.returning.first).min(self.ejected.first)

@@ -1,9 +1,11 @@
 //! The common case, in one go: flits without rivals.
 
 use super::allocate::in_turn64;
+use super::awake::Awake;
 use super::events::Leaving;
+use super::pauses::Pauses;
 use super::rivals::{Rivals, take_turn};
-use super::state::{Downstream, Flit, Port, every};
+use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wheel::{Arrival, Part};
 use super::wiring::Wiring;
 use super::{Mesh, NOTHING, Way};
@@ -43,8 +45,12 @@ impl Mesh<'_> {
             let (router, port) = (&mut routers[tile], &mut ports[nth]);
             let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd) != 0;
             let open = !PAUSING || leaving.pauses.is_open(nth, now);
+            if PAUSING && VCS == 1 {
+                port.settle(&mut downstream[nth], &mut leaving.pauses, nth, now);
+                leaving.pauses.put_off(nth, Cycle::MAX);
+            }
             if PAUSING && VCS == 1 && !crowded && !open {
-                port.wait(&mut downstream[nth], leaving, nth);
+                port.wait(&mut downstream[nth], leaving, nth, now);
                 continue;
             }
             if crowded || !open {
@@ -65,25 +71,51 @@ impl Mesh<'_> {
                 ports_awake.wake(nth);
                 continue;
             };
-            let queue = &mut queues[first + at];
-            let Flit { tag, way, .. } = queue.front;
-            queue.len -= 1;
-            if queue.len == 0 {
-                router.occupied ^= 1 << at;
-            } else {
-                followed.push((first + at) as u32);
-            }
-            let port = &mut ports[nth];
-            port.want ^= 1 << at;
-            port.held ^= 1 << at;
-            port.owned ^= 1 << vc;
-            if port.want != 0 {
-                ports_awake.wake(nth);
-            }
-            let flit = Single { queue: first + at, port: nth, tag, way };
-            Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+            Clear { wiring, ports, downstream, flits, leaving }
+                .release::<VCS, PAUSING>(&mut Behind { router, queues, followed, ports_awake }, nth, first + at, vc, now);
         }
         others
+    }
+
+    /// Packets that hold the channels of links which can take a flit again, the only ones, leave.
+    #[inline(never)]
+    pub(super) fn depart<const PAUSING: bool>(&mut self, now: Cycle) {
+        let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, departing, .. } =
+            self;
+        for &nth in &*departing {
+            let nth = nth as usize;
+            // It may have left with others of its router.
+            if leaving.pauses.is_open(nth, now) {
+                let tile = nth >> wiring.port_bits;
+                let from = (tile << wiring.queue_bits) + usize::from(downstream[nth].owner);
+                let router = &mut routers[tile];
+                Clear { wiring, ports, downstream, flits, leaving }
+                    .release::<1, PAUSING>(&mut Behind { router, queues, followed, ports_awake }, nth, from, 0, now);
+            }
+        }
+        departing.clear();
+    }
+
+    /// Moves on the only flit that has just come, if it is a packet that nobody keeps from it.
+    #[inline]
+    pub(super) fn come_alone<const VCS: usize, const PAUSING: bool>(&mut self, flit: Arrival, now: Cycle) -> bool {
+        let Self { wiring, routers, ports, turns, downstream, flits, leaving, .. } = self;
+        let Arrival { queue, tag, way, part } = flit;
+        let (tile, own) = wiring.place_of_queue(queue as usize);
+        if !wiring.plain || part != Part::ONLY || routers[tile].occupied & of_port::<VCS>(own) != 0 {
+            return false;
+        }
+        let Some(output) = wiring.only_output(way, tile) else { return false };
+        let nth = (tile << wiring.port_bits) + output as usize;
+        let Port { want, held, credited, .. } = ports[nth];
+        let free = want | held | u64::from(credited ^ every(VCS as u32)) == 0;
+        if !free || (PAUSING && !leaving.pauses.is_open(nth, now)) {
+            return false;
+        }
+        let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output as usize * VCS) } else { 0 };
+        let flit = Single { queue: queue as usize, port: nth, tag, way };
+        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+        true
     }
 
     /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others that might
@@ -111,9 +143,8 @@ impl Mesh<'_> {
             let queue = &mut queues[queue as usize];
             (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index: 0, of: 1 }, 1);
             routers[nth >> wiring.port_bits].occupied |= own;
-            if PAUSING && VCS == 1 && !open && (alone || port.held != 0) {
-                port.wait(&mut downstream[nth], leaving, nth);
-            } else {
+            // Who holds the channel of an open link leaves in this cycle anyway.
+            if !(PAUSING && VCS == 1 && open && port.held != 0 && port.credited != 0) {
                 ports_awake.wake(nth);
             }
         }
@@ -130,7 +161,7 @@ impl Port {
 
     /// Packets of one flit ask for a link that cannot take any now, over one virtual channel: one of them takes it.
     #[inline]
-    fn wait(&mut self, downstream: &mut Downstream, leaving: &mut Leaving, link: usize) {
+    fn wait(&mut self, downstream: &mut Downstream, leaving: &mut Leaving, link: usize, now: Cycle) {
         if self.want == 0 {
             return;
         }
@@ -138,7 +169,17 @@ impl Port {
             let at = in_turn64(self.want, downstream.turn) as usize;
             self.give(downstream, at, 0);
         }
-        leaving.pauses.wait(link);
+        leaving.pauses.wait(link, now);
+    }
+
+    /// Settles who goes next over a link, where that has been put off, before others ask for it in a cycle.
+    #[inline]
+    pub fn settle(&mut self, downstream: &mut Downstream, pauses: &mut Pauses, link: usize, now: Cycle) {
+        if pauses.has_put_off(link, now) {
+            pauses.put_off(link, Cycle::MAX);
+            let at = in_turn64(self.want, downstream.turn) as usize;
+            self.give(downstream, at, 0);
+        }
     }
 }
 
@@ -151,7 +192,54 @@ struct Clear<'a> {
     leaving: &'a mut Leaving,
 }
 
+/// What is behind a flit that is first in a queue.
+struct Behind<'a> {
+    router: &'a mut Router,
+    queues: &'a mut [Queue],
+    followed: &'a mut Vec<u32>,
+    ports_awake: &'a mut Awake,
+}
+
 impl Clear<'_> {
+    /// Moves a packet of one flit, the first of a queue, to an output behind which it holds a virtual channel; those who still ask
+    /// for it are next.
+    #[inline(always)]
+    fn release<const VCS: usize, const PAUSING: bool>(
+        self,
+        behind: &mut Behind<'_>,
+        nth: usize,
+        from: usize,
+        vc: usize,
+        now: Cycle,
+    ) {
+        let at = from & self.wiring.queue_mask;
+        let queue = &mut behind.queues[from];
+        let Flit { tag, way, .. } = queue.front;
+        queue.len -= 1;
+        if queue.len == 0 {
+            behind.router.occupied ^= 1 << at;
+        } else {
+            behind.followed.push(from as u32);
+        }
+        let port = &mut self.ports[nth];
+        port.want ^= 1 << at;
+        port.held ^= 1 << at;
+        port.owned ^= 1 << vc;
+        let others = port.want;
+        let Self { wiring, ports, downstream, flits, leaving } = self;
+        let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
+        clear.pass::<VCS, PAUSING>(Single { queue: from, port: nth, tag, way }, vc, now);
+        if others == 0 {
+            return;
+        }
+        if PAUSING && VCS == 1 && others & behind.router.odd == 0 && leaving.pauses.can_put_off(nth, now + 1) {
+            leaving.pauses.put_off(nth, now + 1);
+            leaving.pauses.wait(nth, now);
+        } else {
+            behind.ports_awake.wake(nth);
+        }
+    }
+
     /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
     #[inline(always)]
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
@@ -178,6 +266,12 @@ impl Clear<'_> {
         let way = wiring.next(way, output);
         leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::ONLY });
     }
+}
+
+/// The queues of the port of one.
+#[inline]
+pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
+    if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
 }
 
 /// Queues that are the only ones of their ports with flits; none of them are found for many virtual channels.

@@ -33,6 +33,7 @@ mod rivals;
 mod source;
 mod standstill;
 mod state;
+mod turn;
 mod wheel;
 mod wiring;
 
@@ -125,6 +126,8 @@ pub struct Mesh<'w> {
     revived: Vec<u32>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
     followed: Vec<u32>,
+    /// Outputs whose links can take a flit again, over one virtual channel, and whose holders leave at the end of the visits.
+    departing: Vec<u32>,
     /// Flits of the longest packet for all of which there has to be room, so far.
     longest: u16,
     /// The cycle that is going on.
@@ -154,6 +157,7 @@ impl<'w> Mesh<'w> {
             leaving: Leaving::new(wiring),
             revived: vec![],
             followed: vec![],
+            departing: vec![],
             longest: 1,
             now: 0,
         }
@@ -209,6 +213,12 @@ impl<'w> Mesh<'w> {
             if self.ports_awake.any() {
                 self.visit_all::<VCS, PAUSING>(now);
             }
+            if PAUSING && VCS == 1 && !self.departing.is_empty() {
+                self.depart::<PAUSING>(now);
+            }
+            if !self.followed.is_empty() {
+                self.step_up(now);
+            }
             if now >= until || !deliveries.is_empty() {
                 return now;
             }
@@ -232,7 +242,6 @@ impl<'w> Mesh<'w> {
                 self.visit_word::<VCS, PAUSING>(group * 64 + word as usize, now);
             }
         }
-        self.step_up(now);
     }
 
     /// The same for the routers of one word.
@@ -255,12 +264,20 @@ impl<'w> Mesh<'w> {
     }
 
     /// Second half of a cycle: units' packet queues send their next flits, and the cycle ends.
+    #[inline]
     pub fn launch(&mut self, now: Cycle) {
+        if self.sources_awake.any() {
+            self.send_all();
+        }
+        self.leaving.close(now);
+    }
+
+    /// Lets every packet queue that is awake send what it can.
+    fn send_all(&mut self) {
         for group in 0..self.sources_awake.groups() {
             for word in bits64(self.sources_awake.take_group(group)) {
                 let word = group * 64 + word as usize;
-                let sources = self.sources_awake.take(word);
-                for source in bits64(sources) {
+                for source in bits64(self.sources_awake.take(word)) {
                     let source = word * 64 + source as usize;
                     if self.send(source) {
                         self.sources_awake.wake(source);
@@ -268,7 +285,6 @@ impl<'w> Mesh<'w> {
                 }
             }
         }
-        self.leaving.close(now);
     }
 
     /// The next cycle in which anything can happen without a new packet; none if all is delivered, or stuck.

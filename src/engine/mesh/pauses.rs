@@ -1,21 +1,42 @@
 //! Links that do not take a flit in every cycle, and who waits for them.
 
+use super::NOTHING;
+use super::turn::{TURN, Turn};
 use super::wiring::{FROM_UNITS, KINDS, Wiring};
 use crate::units::Cycle;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// When links can take their next flits: those behind ports, then those of units' packet queues.
+///
+/// Over one virtual channel, who goes next is settled a cycle after a flit has left, or once somebody asks. It does not matter
+/// before the link is free or others ask too: so it is put off till then, and that cycle need not be looked at.
 #[derive(Debug, Clone)]
 pub(super) struct Pauses {
     intervals: [Cycle; KINDS],
-    /// When each link can take a flit again; empty where that is in the next cycle for all.
-    free_at: Vec<Cycle>,
-    /// Links that somebody waits for, each of them once, by when they can take a flit.
-    awaited: BinaryHeap<Reverse<(Cycle, u32)>>,
-    is_awaited: Vec<bool>,
+    /// Empty where every link can take a flit in the next cycle.
+    links: Vec<Link>,
+    /// Links that somebody waits for, each of them once: for each cycle of a turn the first one that can take a flit then.
+    awaited: [u32; TURN as usize],
+    turn: Turn,
+    /// Those that can take one only later than a turn.
+    far: BinaryHeap<Reverse<(Cycle, u32)>>,
+    /// Whether it may be put off who goes next.
+    puts_off: bool,
     /// When the last of all is free.
     pub last: Cycle,
+}
+
+/// A link that does not take a flit in every cycle.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    /// When it can take a flit again.
+    free_at: Cycle,
+    /// The cycle as whose it is still to be settled who goes next; the end of time if there is nothing to settle.
+    due: Cycle,
+    /// The next link of those that somebody waits for and that can take a flit in the same cycle; itself if nobody waits for it.
+    next: u32,
 }
 
 impl Pauses {
@@ -26,9 +47,11 @@ impl Pauses {
         let links = if any { wiring.links() } else { 0 };
         Self {
             intervals: wiring.intervals,
-            free_at: vec![0; links],
-            awaited: BinaryHeap::new(),
-            is_awaited: vec![false; links],
+            links: (0..links as u32).map(|next| Link { free_at: 0, due: Cycle::MAX, next }).collect(),
+            awaited: [NOTHING; _],
+            turn: Turn::default(),
+            far: BinaryHeap::new(),
+            puts_off: any && wiring.plain && wiring.noc.virtual_channels == 1,
             last: 0,
         }
     }
@@ -36,45 +59,86 @@ impl Pauses {
     /// Whether there are links that do not take a flit in every cycle.
     #[inline]
     pub fn any(&self) -> bool {
-        !self.free_at.is_empty()
+        !self.links.is_empty()
     }
 
     /// Whether a link can take a flit that has not taken one in this cycle.
     #[inline]
     pub fn is_open(&self, link: usize, now: Cycle) -> bool {
-        self.free_at.get(link).is_none_or(|&free_at| free_at <= now)
+        self.links.get(link).is_none_or(|link| link.free_at <= now)
+    }
+
+    /// Whether it can be put off who goes next over a link that somebody asks for in a cycle.
+    #[inline]
+    pub fn can_put_off(&self, link: usize, now: Cycle) -> bool {
+        self.puts_off && self.links.get(link).is_some_and(|link| link.free_at > now)
+    }
+
+    /// Puts off who goes next over a link: that of those who ask for it in a cycle.
+    #[inline]
+    pub fn put_off(&mut self, link: usize, due: Cycle) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.due = due;
+        }
+    }
+
+    /// Whether it has been put off who goes next over a link, and has to be settled before others ask for it in a cycle.
+    #[inline]
+    pub fn has_put_off(&self, link: usize, now: Cycle) -> bool {
+        self.links.get(link).is_some_and(|link| link.due < now)
     }
 
     /// A link takes a flit.
     #[inline]
     pub fn take(&mut self, kind: u8, link: usize, now: Cycle) {
-        if let Some(free_at) = self.free_at.get_mut(link) {
-            *free_at = now + self.intervals[kind as usize];
-            self.last = self.last.max(*free_at);
+        if let Some(link) = self.links.get_mut(link) {
+            link.free_at = now + self.intervals[kind as usize];
+            self.last = self.last.max(link.free_at);
         }
     }
 
     /// Somebody waits for a link that cannot take a flit now.
-    pub fn wait(&mut self, link: usize) {
-        if !std::mem::replace(&mut self.is_awaited[link], true) {
-            self.awaited.push(Reverse((self.free_at[link], link as u32)));
+    #[inline]
+    pub fn wait(&mut self, link: usize, now: Cycle) {
+        let Link { free_at, next, .. } = &mut self.links[link];
+        if *next != link as u32 {
+            return;
+        }
+        if *free_at - now < TURN {
+            *next = std::mem::replace(&mut self.awaited[(*free_at % TURN) as usize], link as u32);
+            self.turn.fill(*free_at);
+        } else {
+            *next = NOTHING;
+            self.far.push(Reverse((*free_at, link as u32)));
         }
     }
 
-    /// When the first link that somebody waits for is free; at the end of time if there is none.
+    /// When the first link that somebody waits for is free, after `now`; at the end of time if there is none.
     #[inline]
-    pub fn first(&self) -> Cycle {
-        self.awaited.peek().map_or(Cycle::MAX, |Reverse((free_at, _))| *free_at)
+    pub fn first(&self, now: Cycle) -> Cycle {
+        let far = self.far.peek().map_or(Cycle::MAX, |Reverse((free_at, _))| *free_at);
+        self.turn.first(now).min(far)
     }
 
     /// A link that somebody has waited for and that can take a flit now.
     #[inline]
     pub fn next_open(&mut self, now: Cycle) -> Option<usize> {
-        if self.first() > now {
-            return None;
+        let first = &mut self.awaited[(now % TURN) as usize];
+        let link = *first;
+        if link == NOTHING {
+            return self.next_far(now);
         }
-        let Reverse((_, link)) = self.awaited.pop()?;
-        self.is_awaited[link as usize] = false;
+        *first = std::mem::replace(&mut self.links[link as usize].next, link);
+        if *first == NOTHING {
+            self.turn.empty(now);
+        }
+        Some(link as usize)
+    }
+
+    fn next_far(&mut self, now: Cycle) -> Option<usize> {
+        let far = self.far.peek_mut().filter(|far| far.0.0 <= now)?;
+        let Reverse((_, link)) = PeekMut::pop(far);
+        self.links[link as usize].next = link;
         Some(link as usize)
     }
 }

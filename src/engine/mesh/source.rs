@@ -79,7 +79,7 @@ impl Mesh<'_> {
             return false;
         }
         if !self.leaving.pauses.is_open(channel, self.now) {
-            self.leaving.pauses.wait(channel);
+            self.leaving.pauses.wait(channel, self.now);
             return false;
         }
         if index == 0 {

@@ -1,7 +1,8 @@
 //! Flits on links: those that are due in one cycle lie together.
 
-use super::Way;
+use super::{NOTHING, Way};
 use super::events::Pending;
+use super::turn::{TURN, Turn};
 use super::wiring::{KINDS, TO_UNITS, bits};
 use crate::units::Cycle;
 
@@ -56,16 +57,25 @@ impl Part {
     }
 }
 
-/// Cycles of a turn of the wheel: links that take as long or longer have lists of their own.
-const TURN: u64 = 128;
+/// The flits that reach routers in a cycle.
+#[derive(Debug, Clone)]
+struct Place {
+    /// Any of them, often the only one; with [`NOTHING`] for its queue if there is none.
+    first: Arrival,
+    others: Vec<Arrival>,
+}
+
+impl Place {
+    const EMPTY: Self =
+        Self { first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY }, others: vec![] };
+}
 
 /// Flits that have left and have not yet arrived.
 #[derive(Debug, Clone)]
 pub(super) struct Wheel {
-    /// For each cycle of a turn the flits that reach routers then.
-    places: Box<[Vec<Arrival>; TURN as usize]>,
-    /// Places with any flits, one bit each.
-    filled: u128,
+    /// For each cycle of a turn the flits that reach routers then; links that take as long as a turn have lists of their own.
+    places: Vec<Place>,
+    turn: Turn,
     /// How long links of each kind take; those to units count as long, too.
     cycles: [Cycle; KINDS.next_power_of_two()],
     /// Flits on links into routers that take a turn or longer, and on those to units.
@@ -84,8 +94,8 @@ impl Wheel {
         let mut cycles = [TURN; _];
         cycles[..TO_UNITS as usize].copy_from_slice(&link_cycles[..TO_UNITS as usize]);
         Self {
-            places: Box::new([const { vec![] }; TURN as usize]),
-            filled: 0,
+            places: vec![Place::EMPTY; TURN as usize],
+            turn: Turn::default(),
             cycles,
             far: link_cycles.map(Pending::new),
             fresh: 0,
@@ -101,13 +111,16 @@ impl Wheel {
         if cycles >= TURN {
             return self.put_far(kind, flit);
         }
-        let place = (now + cycles) % TURN;
-        let list = &mut self.places[place as usize];
-        if list.len() == list.capacity() {
-            self.filled |= 1 << place;
-            extend(list, &mut self.spare);
+        let place = &mut self.places[((now + cycles) % TURN) as usize];
+        if place.first.queue == NOTHING {
+            self.turn.fill(now + cycles);
+            place.first = flit;
+            return;
         }
-        list.push(flit);
+        if place.others.len() == place.others.capacity() {
+            extend(&mut place.others, &mut self.spare);
+        }
+        place.others.push(flit);
     }
 
     #[inline]
@@ -130,22 +143,26 @@ impl Wheel {
     /// When the first flits reach routers, after `now`.
     #[inline]
     pub fn first(&self, now: Cycle) -> Cycle {
-        let ahead = self.filled.rotate_right(((now + 1) % TURN) as u32).trailing_zeros();
-        let near = if self.filled == 0 { Cycle::MAX } else { now + 1 + Cycle::from(ahead) };
-        near.min(self.far_first)
+        self.turn.first(now).min(self.far_first)
     }
 
-    /// Takes out the flits that reach routers now.
+    /// Takes out the flits that reach routers now: one, and the others.
     #[inline]
-    pub fn take(&mut self, now: Cycle) -> Vec<Arrival> {
-        let place = now % TURN;
-        let mut due = std::mem::take(&mut self.places[place as usize]);
-        self.filled &= !(1 << place);
-        if self.far_first <= now {
-            extend(&mut due, &mut self.spare);
-            self.take_far(now, &mut due);
+    pub fn take(&mut self, now: Cycle) -> Option<(Arrival, Vec<Arrival>)> {
+        let place = &mut self.places[(now % TURN) as usize];
+        let near = place.first.queue != NOTHING;
+        if near {
+            self.turn.empty(now);
+        } else if self.far_first > now {
+            return None;
         }
-        due
+        let Place { first, mut others } = std::mem::replace(place, Place::EMPTY);
+        if self.far_first > now {
+            return Some((first, others));
+        }
+        extend(&mut others, &mut self.spare);
+        self.take_far(now, &mut others);
+        if near { Some((first, others)) } else { others.pop().map(|first| (first, others)) }
     }
 
     fn take_far(&mut self, now: Cycle, due: &mut Vec<Arrival>) {
@@ -200,8 +217,10 @@ mod tests {
         let (mut came, mut wanted) = (vec![], vec![]);
         for now in 0..2000 {
             let flits = wheel.take(now);
-            came.extend(flits.iter().map(|flit| (now, flit.tag)));
-            wheel.recycle(flits);
+            if let Some((first, others)) = flits {
+                came.extend(others.iter().chain([&first]).map(|flit| (now, flit.tag)));
+                wheel.recycle(others);
+            }
             for kind in (0..=FROM_UNITS).filter(|&kind| now % (Cycle::from(kind) + 2) == 0) {
                 wheel.put(now, kind, Arrival { tag: now as u32 * 8 + u32::from(kind), ..Arrival::default() });
                 wanted.push((now + link_cycles[kind as usize], now as u32 * 8 + u32::from(kind)));

@@ -23,6 +23,9 @@ pub const NOTHING: u32 = u32::MAX;
 pub struct Way(u32);
 
 impl Way {
+    /// That of a flit that is not there.
+    pub(super) const NOWHERE: Self = Self(0);
+
     /// Whether it leads to one unit.
     #[inline]
     pub(super) fn is_straight(self) -> bool {
