@@ -194,6 +194,21 @@ impl SpikeTrain {
         }
     }
 
+    /// Appends the steps of another train of the same stage.
+    pub(crate) fn append(&mut self, other: &Self) {
+        match (self, other) {
+            (
+                Self::Spikes { presence, negative, .. },
+                Self::Spikes { presence: more, negative: more_negative, .. },
+            ) => {
+                presence.extend_from_bitslice(more);
+                negative.extend_from_bitslice(more_negative);
+            }
+            (Self::Graded { values, .. }, Self::Graded { values: more, .. }) => values.extend_from_slice(more),
+            (Self::Silent | Self::Spikes { .. } | Self::Graded { .. }, _) => {}
+        }
+    }
+
     /// Whether it holds whole steps of a stage of this shape.
     #[must_use]
     pub fn fits(&self, grid: Grid) -> bool {

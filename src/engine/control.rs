@@ -5,7 +5,8 @@
 //! packets it closes, so it may overtake them. Tokens only wait for earlier stages, acknowledgements for earlier steps, and
 //! units take every packet, so there is always somebody who can go on.
 //!
-//! With barriers, all slices fire together; when the network is empty and all work is done, the barrier follows.
+//! With barriers, all slices fire together; when the network is empty and all work is done, the barrier follows. All turns
+//! start anew then, so that a step takes the time that its own spikes take, whatever was before.
 
 use super::drive::Spikes;
 use super::fault::{Culprit, EngineError, Stall};
@@ -70,7 +71,7 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
     /// Everybody who can fires the first step.
     pub fn begin(&mut self) {
         for slice in 0..self.slices.len() {
-            if self.is_barrier() && self.steps > 0 {
+            if self.is_barrier() && self.steps >= self.first {
                 self.fire(slice, 0);
             } else {
                 self.fire_if_ready(slice, 0);
@@ -99,7 +100,7 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
     pub fn end_step(&mut self, slice: usize, now: Cycle) {
         self.note(slice, |step| step.ends = step.ends.max(now));
         let state = &mut self.slices[slice];
-        let end = &mut self.step_ends[state.step as usize - 1];
+        let end = &mut self.step_ends[(state.step - self.first) as usize];
         *end = now.max(*end);
         state.firing = false;
         state.step += 1;
@@ -130,15 +131,17 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         if !self.mesh.is_empty() || (ended < self.steps && !self.is_barrier()) {
             return Err(EngineError::Stall(Stall { cycle: now, culprits: self.culprits() }));
         }
-        if !self.is_barrier() || ended == 0 {
+        if !self.is_barrier() || ended < self.first {
             return Ok(true);
         }
         let done = self.slices.iter().map(|state| state.intake.done).fold(now, Cycle::max);
         let start = done + self.machine.timing.step.barrier_cycles;
-        self.step_ends[ended as usize - 1] = start;
+        self.step_ends[(ended - self.first) as usize] = start;
         for state in &mut self.slices {
             state.activity.counts.add(Action::Barrier, 1);
+            state.waiting.clear();
         }
+        self.mesh.start_anew();
         for slice in 0..self.slices.len() {
             if ended < self.steps {
                 self.fire(slice, start);

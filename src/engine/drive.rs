@@ -12,18 +12,24 @@ use crate::trace::{ImageTrace, SpikeTrain, Widths};
 use crate::units::{Region, StageId};
 use std::ops::Range;
 
-/// What the machine asks of a drive.
-pub(super) trait Spikes {
+/// What the machine asks of a drive. A copy goes on by itself.
+pub(super) trait Spikes: Clone + Send {
+    /// Whether what is fired in a step depends on what was received in those before.
+    const REMEMBERS: bool;
     /// A slice takes spikes of a stage.
     fn receive(&mut self, slice: usize, source: StageId, spikes: &[Spike]);
     /// Appends what a slice sends in a step, positions in order and channels within them.
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>);
     /// Marks the neurons of a slice whose potential is not zero after it has fired.
     fn charged(&mut self, slice: usize, marks: &mut Marks);
+    /// Keeps what is sent, and how wide everything is, in these steps and in no others.
+    fn keep(&mut self, steps: Range<u32>);
+    /// All that it carries from step to step, slice by slice; for comparison.
+    fn carried(&self) -> Vec<(u64, Vec<i64>)>;
 }
 
 /// Spikes from a recorded run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Replay<'a> {
     machine: &'a Machine<'a>,
     trace: &'a ImageTrace,
@@ -52,6 +58,8 @@ impl<'a> Replay<'a> {
 }
 
 impl Spikes for Replay<'_> {
+    const REMEMBERS: bool = false;
+
     fn receive(&mut self, _: usize, _: StageId, _: &[Spike]) {}
 
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>) {
@@ -64,17 +72,26 @@ impl Spikes for Replay<'_> {
     }
 
     fn charged(&mut self, _: usize, _: &mut Marks) {}
+
+    fn keep(&mut self, _: Range<u32>) {}
+
+    fn carried(&self) -> Vec<(u64, Vec<i64>)> {
+        vec![]
+    }
 }
 
 /// Spikes from units that hold potentials, counts and sums.
+#[derive(Clone)]
 pub(super) struct Live<'a> {
     machine: &'a Machine<'a>,
     /// One state for each region, slice by slice.
     states: Vec<SliceState<'a>>,
     /// The first state of each slice, and one past the last slice's.
     first: Vec<usize>,
+    /// What each stage has sent in the steps that are kept; none where nothing is.
     trains: Vec<SpikeTrain>,
-    steps: u32,
+    /// The first of these steps.
+    kept_from: u32,
 }
 
 impl<'a> Live<'a> {
@@ -82,7 +99,7 @@ impl<'a> Live<'a> {
     ///
     /// # Errors
     /// If the image has another size, or the graph has no weights.
-    pub fn new(machine: &'a Machine<'a>, image: &[u8], time_steps: u32, steps: u32) -> Result<Self, EngineError> {
+    pub fn new(machine: &'a Machine<'a>, image: &[u8], time_steps: u32) -> Result<Self, EngineError> {
         let graph = machine.graph;
         if let Some(stage) = graph.stages.iter().find(|stage| !has_numbers(stage)) {
             let what = "has no weights: units compute spikes with a whole graph only; a trace can be replayed without";
@@ -105,8 +122,7 @@ impl<'a> Live<'a> {
                 state.receive(*stage, position, channel, pixels[neuron]);
             }
         }
-        let trains = graph.stages.iter().map(|stage| SpikeTrain::resting(stage, steps)).collect();
-        Ok(Self { machine, states, first, trains, steps })
+        Ok(Self { machine, states, first, trains: vec![], kept_from: 0 })
     }
 
     /// The states of a slice.
@@ -114,17 +130,24 @@ impl<'a> Live<'a> {
         self.first[slice]..self.first[slice + 1]
     }
 
-    /// Who fired when, and how wide everything was.
-    pub fn into_trace(self) -> ImageTrace {
-        let mut widths = vec![Widths::default(); self.trains.len()];
-        for (slice, seat) in self.machine.seats.iter().enumerate() {
-            self.regions(slice).for_each(|at| widths[seat.stage.index()].merge(&self.states[at].widths()));
+    /// Who fired when, and how wide everything was, in `steps` steps: those of several drives, one after the other.
+    pub fn trace(machine: &Machine, drives: &[Self], steps: u32) -> ImageTrace {
+        let stages = &machine.graph.stages;
+        let mut widths = vec![Widths::default(); stages.len()];
+        let mut trains: Vec<SpikeTrain> = stages.iter().map(|stage| SpikeTrain::resting(stage, 0)).collect();
+        for drive in drives {
+            for (slice, seat) in machine.seats.iter().enumerate() {
+                drive.regions(slice).for_each(|at| widths[seat.stage.index()].merge(&drive.states[at].widths()));
+            }
+            trains.iter_mut().zip(&drive.trains).for_each(|(train, more)| train.append(more));
         }
-        ImageTrace { steps: self.steps, trains: self.trains, widths }
+        ImageTrace { steps, trains, widths }
     }
 }
 
 impl Spikes for Live<'_> {
+    const REMEMBERS: bool = true;
+
     fn receive(&mut self, slice: usize, source: StageId, spikes: &[Spike]) {
         for at in self.regions(slice) {
             for spike in spikes {
@@ -135,12 +158,14 @@ impl Spikes for Live<'_> {
 
     fn fire(&mut self, slice: usize, step: u32, fired: &mut Vec<Spike>) {
         let seat = &self.machine.seats[slice];
-        let train = &mut self.trains[seat.stage.index()];
+        let before = fired.len();
         for state in &mut self.states[self.first[slice]..self.first[slice + 1]] {
-            state.fire(step, &mut |position, channel, value| {
-                train.put(step, seat.grid, (position, channel), value);
-                fired.push(Spike { position, channel, value });
-            });
+            state.fire(step, &mut |position, channel, value| fired.push(Spike { position, channel, value }));
+        }
+        if let Some(train) = self.trains.get_mut(seat.stage.index()) {
+            for &Spike { position, channel, value } in &fired[before..] {
+                train.put(step + 1 - self.kept_from, seat.grid, (position, channel), value);
+            }
         }
     }
 
@@ -149,6 +174,17 @@ impl Spikes for Live<'_> {
         for ((number, _), at) in seat.part.numbered().zip(self.regions(slice)) {
             self.states[at].charged(&mut |local, charged| marks.add_bits(number + local, charged));
         }
+    }
+
+    fn keep(&mut self, steps: Range<u32>) {
+        self.states.iter_mut().for_each(|state| state.count_widths(!steps.is_empty()));
+        let stages = self.machine.graph.stages.iter().filter(|_| !steps.is_empty());
+        self.trains = stages.map(|stage| SpikeTrain::resting(stage, steps.end - steps.start)).collect();
+        self.kept_from = steps.start;
+    }
+
+    fn carried(&self) -> Vec<(u64, Vec<i64>)> {
+        self.states.iter().map(|state| (state.operations(), state.carried())).collect()
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Machine<'a> {
     pub(super) control_flits: u16,
     /// In which order routers are visited; nothing depends on it.
     pub order: Order,
+    /// Into how many spans the steps of an image are cut, which run side by side; nothing depends on it but the time that it
+    /// takes. Only with barriers, which keep steps apart.
+    pub spans: u32,
 }
 
 /// A slice on its unit.
@@ -170,7 +173,7 @@ impl<'a> Machine<'a> {
         let seats = seats.collect();
         let control_flits = packets::control_flits(&wiring.noc);
         let order = Order::default();
-        Ok(Self { program, graph, timing, seats, ways, slice_at, control_flits, order, wiring })
+        Ok(Self { program, graph, timing, seats, ways, slice_at, control_flits, order, spans: 1, wiring })
     }
 
     /// The route of each spike of a slice.

@@ -26,6 +26,7 @@ pub mod mesh;
 mod packets;
 mod recorder;
 mod run;
+mod spans;
 mod state;
 mod traffic;
 mod units;
@@ -38,8 +39,7 @@ pub use recorder::{Log, Recorder};
 pub use traffic::traffic;
 
 use drive::{Live, Replay};
-use recorder::Silent;
-use run::Run;
+use run::{Run, Start};
 
 use crate::activity::Activity;
 use crate::graph::Graph;
@@ -103,7 +103,8 @@ impl Machine<'_> {
     /// # Errors
     /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
     pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
-        self.watched(trace, time_steps, &mut Silent)
+        let (activity, _) = spans::run(self, Replay::new(self, trace)?, time_steps, trace.steps)?;
+        Ok(Outcome { activity, trace: None })
     }
 
     /// The same, with somebody who watches; that changes nothing.
@@ -116,9 +117,9 @@ impl Machine<'_> {
         time_steps: u32,
         recorder: &mut R,
     ) -> Result<Outcome, EngineError> {
-        let drive = Replay::new(self, trace)?;
-        let (activity, _) = Run::new(self, drive, recorder, time_steps, trace.steps).finish()?;
-        Ok(Outcome { activity, trace: None })
+        let start = Start::first(self, Replay::new(self, trace)?);
+        let done = Run::new(self, start, recorder, time_steps, trace.steps).finish()?;
+        Ok(Outcome { activity: spans::join(self, &[done]), trace: None })
     }
 
     /// Runs one image for `steps` steps, the units computing the spikes; image and biases flow in the steps up to
@@ -127,8 +128,7 @@ impl Machine<'_> {
     /// # Errors
     /// [`EngineError::Misfit`] if image or weights are missing, [`EngineError::Stall`] at a standstill.
     pub fn live(&self, image: &[u8], time_steps: u32, steps: u32) -> Result<Outcome, EngineError> {
-        let drive = Live::new(self, image, time_steps, steps)?;
-        let (activity, drive) = Run::new(self, drive, &mut Silent, time_steps, steps).finish()?;
-        Ok(Outcome { activity, trace: Some(drive.into_trace()) })
+        let (activity, drives) = spans::run(self, Live::new(self, image, time_steps)?, time_steps, steps)?;
+        Ok(Outcome { activity, trace: Some(Live::trace(self, &drives, steps)) })
     }
 }

@@ -3,6 +3,7 @@
 use super::drive::Spikes;
 use super::fire::marked;
 use super::machine::Seat;
+use super::marks::Marks;
 use super::mesh::{Delivery, Mesh, Packet};
 use super::packets::{Kind, Parcel, Parcels, Spike};
 use super::recorder::Recorder;
@@ -10,7 +11,7 @@ use super::state::{Outgoing, SliceState};
 use super::units::Role;
 use super::{EngineError, Machine, control, packets};
 use crate::action::Action;
-use crate::activity::{Activity, StageStep};
+use crate::activity::{SliceActivity, StageStep};
 use crate::hardware::Discipline;
 use crate::units::{Cycle, SliceId};
 use std::cmp::Reverse;
@@ -18,9 +19,29 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 /// A step that nobody has begun.
-const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
+pub(super) const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
 
-/// One image on its way through a machine.
+/// How things stand at the beginning of a step.
+pub(super) struct Start<D> {
+    /// Which step.
+    pub step: u32,
+    pub drive: D,
+    /// What has changed in each slice since it has fired.
+    pub changed: Vec<Marks>,
+}
+
+/// What a run of some steps gives, its cycles counted from their start.
+pub(super) struct Done<D> {
+    pub drive: D,
+    pub cycles: Cycle,
+    pub step_ends: Vec<Cycle>,
+    pub slices: Vec<SliceActivity>,
+    /// All steps of the first stage and one that is not run, then those of the next; where nothing began, nothing is noted.
+    pub stage_steps: Vec<StageStep>,
+    pub link_flits: Vec<u64>,
+}
+
+/// One image on its way through a machine, in some steps.
 pub(super) struct Run<'m, D, R> {
     pub machine: &'m Machine<'m>,
     pub drive: D,
@@ -32,17 +53,22 @@ pub(super) struct Run<'m, D, R> {
     pub calendar: BinaryHeap<Reverse<(Cycle, u32)>>,
     /// T: steps in which the biases flow.
     pub time_steps: u32,
-    /// Steps to run.
+    /// The first step, and the last one.
+    pub first: u32,
     pub steps: u32,
     pub step_ends: Vec<Cycle>,
-    /// All steps of the first stage, then those of the next.
+    /// See [`Done::stage_steps`].
     stage_steps: Vec<StageStep>,
     /// What a slice is firing; empty between firings.
     pub fired: Vec<Spike>,
 }
 
 impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
-    pub fn new(machine: &'m Machine<'m>, drive: D, recorder: &'m mut R, time_steps: u32, steps: u32) -> Self {
+    /// A run from a step on, up to the one with the number `steps`.
+    pub fn new(machine: &'m Machine<'m>, start: Start<D>, recorder: &'m mut R, time_steps: u32, steps: u32) -> Self {
+        let Start { step: first, mut drive, changed } = start;
+        let count = (steps + 1 - first) as usize;
+        drive.keep(first..steps + 1);
         let mut mesh = Mesh::new(&machine.wiring, machine.order);
         // With barriers, units begin nothing because a packet comes.
         mesh.watch(R::WATCHES, machine.timing.step.discipline == Discipline::Barrier);
@@ -52,19 +78,20 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             drive,
             recorder,
             mesh,
-            slices: machine.seats.iter().map(SliceState::new).collect(),
+            slices: machine.seats.iter().zip(changed).map(|(seat, changed)| SliceState::new(seat, first, changed)).collect(),
             parcels: Parcels::default(),
             calendar: BinaryHeap::new(),
             time_steps,
+            first,
             steps,
-            step_ends: vec![0; steps as usize],
-            stage_steps: vec![NOT_YET; machine.graph.stages.len() * steps as usize],
+            step_ends: vec![0; count],
+            stage_steps: vec![NOT_YET; machine.graph.stages.len() * (count + 1)],
             fired: vec![],
         }
     }
 
     /// The loop; its moves are those of the engine's page.
-    pub fn finish(mut self) -> Result<(Activity, D), EngineError> {
+    pub fn finish(mut self) -> Result<Done<D>, EngineError> {
         let mut now = 0;
         let mut deliveries = vec![];
         self.begin();
@@ -84,7 +111,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
                 next => next,
             };
         }
-        Ok(self.activity())
+        Ok(self.done())
     }
 
     /// When the first slice hands over what it has fired; at the end of time if none does.
@@ -97,12 +124,10 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         &self.machine.seats[slice]
     }
 
-    /// Notes what a slice does for its step with its stage; what comes after the last step belongs to none.
+    /// Notes what a slice does for its step with its stage.
     pub fn note(&mut self, slice: usize, what: impl FnOnce(&mut StageStep)) {
-        let (steps, step) = (self.steps as usize, self.slices[slice].step as usize);
-        if step <= steps {
-            what(&mut self.stage_steps[self.machine.seats[slice].stage.index() * steps + step - 1]);
-        }
+        let (count, step) = (self.step_ends.len(), (self.slices[slice].step - self.first) as usize);
+        what(&mut self.stage_steps[self.machine.seats[slice].stage.index() * (count + 1) + step.min(count)]);
     }
 
     /// A packet reaches the unit of a slice.
@@ -168,7 +193,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         seat.role.count_arrival(spikes.len() as u64, all_operations, &mut state.activity.counts);
         let stage = self.machine.seats[sender.index()].stage;
         if marked(self.machine, state.step, self.time_steps) {
-            mark(seat, state, source, spikes);
+            mark(seat, &mut state.changed, source, spikes);
         }
         self.note(slice, |step| step.begins = step.begins.min(begin));
         let (spikes, state) = (&self.parcels.get(tag).spikes, &self.slices[slice]);
@@ -217,16 +242,15 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         }
     }
 
-    fn activity(self) -> (Activity, D) {
+    fn done(self) -> Done<D> {
         let mut slices = vec![];
         for (state, seat) in self.slices.into_iter().zip(&self.machine.seats) {
             let peak_outgoing = self.mesh.peak_waiting(seat.unit);
-            slices.push(crate::activity::SliceActivity { peak_outgoing, ..state.activity });
+            slices.push(SliceActivity { peak_outgoing, ..state.activity });
         }
         let cycles = self.step_ends.last().copied().unwrap_or(0);
-        let Self { step_ends, mut stage_steps, .. } = self;
-        stage_steps.iter_mut().filter(|step| **step == NOT_YET).for_each(|step| *step = StageStep::default());
-        (Activity { cycles, step_ends, slices, stage_steps, link_flits: self.mesh.link_flits() }, self.drive)
+        let Self { drive, step_ends, stage_steps, mesh, .. } = self;
+        Done { drive, cycles, step_ends, slices, stage_steps, link_flits: mesh.link_flits() }
     }
 
     pub fn is_barrier(&self) -> bool {
@@ -235,19 +259,19 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
 }
 
 /// Notes which neurons or vectors the spikes of a source change.
-fn mark(seat: &Seat, state: &mut SliceState, source: Option<usize>, spikes: &[Spike]) {
+pub(super) fn mark(seat: &Seat, changed: &mut Marks, source: Option<usize>, spikes: &[Spike]) {
     match seat.role {
         Role::Core(_) => {
             let Some(work) = source.map(|source| &seat.inputs[source]) else { return };
             for patch in spikes.iter().flat_map(|spike| work.changes(spike.position, spike.channel)) {
-                state.changed.add_word(patch);
+                changed.add_word(patch);
             }
         }
         Role::Softmax(vectors) => {
             let region = &seat.part.bounds();
             for spike in spikes.iter().filter(|spike| region.contains(spike.position, spike.channel)) {
                 let vector = vectors.of(region, spike.position, spike.channel) as usize;
-                state.changed.add(vector..vector + 1);
+                changed.add(vector..vector + 1);
             }
         }
         Role::Port | Role::MaxPool | Role::Attention => {}

@@ -66,9 +66,10 @@ pub(super) struct SliceState {
 }
 
 impl SliceState {
-    pub fn new(seat: &Seat) -> Self {
+    /// A slice before a step, with what has changed in it since it has fired.
+    pub fn new(seat: &Seat, step: u32, changed: Marks) -> Self {
         Self {
-            step: 1,
+            step,
             firing: false,
             intake: Intake::default(),
             tallies: VecDeque::new(),
@@ -77,7 +78,7 @@ impl SliceState {
             outbox: VecDeque::new(),
             from_sources: vec![FromSource::default(); seat.to_sources.len()],
             acknowledged: vec![0; seat.to_destinations.len()],
-            changed: Marks::new(seat.role.watched(seat.part)),
+            changed,
             busy_until: 0,
             activity: SliceActivity::default(),
         }

@@ -119,7 +119,7 @@ impl<S: Arithmetic> Scores<S> {
 }
 
 /// Probabilities of the scores of a region, which holds every vector that it touches whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Softmax<S: Arithmetic> {
     rule: SoftmaxRule,
     softmax: S::Softmax,

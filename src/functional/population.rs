@@ -8,17 +8,18 @@ use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapse
 use crate::trace::Widths;
 use crate::units::{Grid, Region, StageId};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The membrane potentials of a region, with everything that flows into them.
 #[derive(Debug, Clone)]
 pub(super) struct Population<'g, S, V> {
     region: Region,
-    afferents: Vec<Afferent<'g, S>>,
+    afferents: Arc<[Afferent<'g, S>]>,
     /// Of each neuron; empty if there are none but zeros.
-    bias: Vec<S>,
+    bias: Arc<[S]>,
     firing: Option<Firing>,
     /// Of each neuron that fires.
-    thresholds: Vec<S>,
+    thresholds: Arc<[S]>,
     potentials: Vec<V>,
     /// Positive minus negative spikes of each neuron so far.
     counts: Vec<i32>,
@@ -63,7 +64,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         let channels = region.channels.start as usize..region.channels.end as usize;
         let neurons = stage.kind.neurons();
         let of_channels = neurons.map_or(&[][..], |neurons| &neurons.threshold[channels]);
-        let thresholds: Vec<S> = region.positions.clone().flat_map(|_| of_channels).copied().collect();
+        let thresholds: Arc<[S]> = region.positions.clone().flat_map(|_| of_channels).copied().collect();
         let potentials = match neurons {
             Some(neurons) => thresholds.iter().map(|&of| neuron::start(neurons.rule, V::of(of))).collect(),
             None => vec![V::default(); region.neurons()],
@@ -74,7 +75,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         };
         Self {
             afferents: synapses.projections.iter().map(afferent).collect(),
-            bias: bias(synapses, stage.grid, &region),
+            bias: bias(synapses, stage.grid, &region).into(),
             firing: neurons.map(|neurons| Firing { rule: neurons.rule, negative, limit }),
             thresholds,
             potentials,
@@ -88,7 +89,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     /// Adds the weights of a spike; returns the number of synaptic operations.
     pub fn receive(&mut self, source: StageId, position: u32, channel: u32, value: S) -> u64 {
         let mut operations = 0;
-        for afferent in &self.afferents {
+        for afferent in &*self.afferents {
             for sender in afferent.sources.iter().filter(|sender| sender.stage == source) {
                 let factor = V::default().plus(V::of(sender.gain), value);
                 operations += match &afferent.packed {
@@ -120,7 +121,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
 
     fn fire_signed(&mut self, Firing { negative, limit, .. }: Firing) {
         let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
-        for (((potential, count), spike), &threshold) in neurons.zip(&self.thresholds) {
+        for (((potential, count), spike), &threshold) in neurons.zip(&*self.thresholds) {
             *spike = neuron::signed(*potential, V::of(threshold), *count, limit, negative);
             *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
             *count += i32::from(*spike);
@@ -129,7 +130,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
 
     fn fire_plain(&mut self) {
         let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
-        for (((potential, count), spike), &threshold) in neurons.zip(&self.thresholds) {
+        for (((potential, count), spike), &threshold) in neurons.zip(&*self.thresholds) {
             *spike = neuron::plain(*potential, V::of(threshold));
             *count += i32::from(*spike);
             *potential = if *spike == 0 { *potential } else { V::default() };
@@ -162,8 +163,13 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     pub fn values(&self) -> Vec<S::Wide> {
         match self.firing {
             Some(_) => self.counts.iter().map(|&count| S::Wide::count(count)).collect(),
-            None => self.potentials.iter().map(|&potential| potential.into()).collect(),
+            None => self.potentials(),
         }
+    }
+
+    /// The membrane potentials.
+    pub fn potentials(&self) -> Vec<S::Wide> {
+        self.potentials.iter().map(|&potential| potential.into()).collect()
     }
 }
 

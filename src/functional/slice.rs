@@ -14,7 +14,7 @@ use crate::units::{Region, StageId};
 /// The state of a region of a stage.
 ///
 /// In each step, everything that arrives is received, in any order, and then the region fires once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SliceState<'g, S: Arithmetic = i32> {
     unit: Unit<'g, S>,
     time_steps: u32,
@@ -24,7 +24,7 @@ pub struct SliceState<'g, S: Arithmetic = i32> {
 }
 
 /// What a stage's kind needs to keep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Unit<'g, S: Arithmetic> {
     Input {
         id: StageId,
@@ -179,6 +179,22 @@ impl<'g, S: Arithmetic> SliceState<'g, S> {
             Unit::Softmax(softmax) => wide(softmax.values()),
             Unit::Context(context) => wide(context.values()),
         }
+    }
+
+    /// What the region carries into the next step: potentials of neurons, and otherwise its values.
+    pub(crate) fn carried(&self) -> Vec<S::Wide> {
+        match &self.unit {
+            Unit::Narrow(population) => population.potentials(),
+            Unit::Wide(population) => population.potentials(),
+            Unit::Input { .. } | Unit::MaxPool(_) | Unit::Scores(_) | Unit::Softmax(_) | Unit::Context(_) => {
+                self.values()
+            }
+        }
+    }
+
+    /// Counts widths from now on, or none.
+    pub(crate) fn count_widths(&mut self, whether: bool) {
+        self.widths = whether.then(Widths::default);
     }
 
     /// How wide potentials, maxima and sums were when each step's integration ended; empty where nothing is recorded.

@@ -4,7 +4,7 @@ use super::lanes::{BLOCK, Changes, Level, MOST_ROWS, Scale, Shares, Table};
 use crate::graph::SoftmaxRule;
 
 /// Turns scores into probabilities.
-pub trait Normalise<S>: std::fmt::Debug + Send + Sync {
+pub trait Normalise<S>: Clone + std::fmt::Debug + Send + Sync {
     /// A softmax by this rule in a run of `time_steps` drive steps.
     fn new(rule: &SoftmaxRule, time_steps: u32) -> Self;
     /// Replaces scores, as they stand in step `step` (from 1), by their probabilities, vector by vector.

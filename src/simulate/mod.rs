@@ -23,6 +23,11 @@ use crate::summary::{Agreement, RunSummary, Simulator, StepName};
 use crate::trace::{ImageTrace, Trace, Widths};
 use rayon::prelude::*;
 
+/// Spans of steps for each thread, so that those of unlike length keep all of them busy; and most of them: each holds a copy of
+/// all potentials.
+const SPANS: usize = 4;
+const MOST_SPANS: usize = 64;
+
 /// How images run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
@@ -65,7 +70,8 @@ pub fn images(
 ) -> Result<RunSummary, SimulateError> {
     let options = Options::exact(request.time_steps, placed.schedule());
     let live = placed.is_live(request);
-    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let mut machine = watch.step(StepName::Engine, || placed.machine())?;
+    machine.spans = spans(images.len());
     let networks = watch.part("layout", || Networks::new(placed.graph));
     let runs: Result<Vec<ImageRun>, SimulateError> = (0..images.len())
         .into_par_iter()
@@ -81,6 +87,12 @@ pub fn images(
     let agreement = agreement(network, placed.graph, images, &options, "exact", &comparisons, watch)?;
     let drive = if live { "live" } else { "replay" };
     Ok(summarise(placed, request.time_steps, drive, &runs, Some(agreement), watch))
+}
+
+/// Into how many spans the steps of an image are cut: enough to keep all threads busy where images alone do not.
+fn spans(images: usize) -> u32 {
+    let threads = rayon::current_num_threads();
+    if images >= threads { 1 } else { (SPANS * threads / images.max(1)).min(MOST_SPANS) as u32 }
 }
 
 fn image(
@@ -127,7 +139,8 @@ fn found(outcome: Outcome, trace: ImageTrace) -> ImageRun {
 pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<RunSummary, SimulateError> {
     let options = Options { settle: Settle::Steps(0), ..Options::exact(request.time_steps, placed.schedule()) };
     let live = placed.is_live(request);
-    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let mut machine = watch.step(StepName::Engine, || placed.machine())?;
+    machine.spans = spans(1);
     let spiking = watch.part("layout", || Spiking::new(placed.graph));
     let run = if live {
         side_by_side(&machine, &spiking, &options, watch)?
@@ -170,7 +183,8 @@ pub fn trace(
     if count > there {
         return Err(SimulateError::FewImages { there, count });
     }
-    let machine = watch.step(StepName::Engine, || placed.machine())?;
+    let mut machine = watch.step(StepName::Engine, || placed.machine())?;
+    machine.spans = spans(count);
     let runs: Result<Vec<ImageRun>, SimulateError> = trace.images[..count]
         .par_iter()
         .map(|image| {

@@ -56,6 +56,13 @@ fn agreed(graph: &Graph<i32>, image: &[u8], time_steps: u32, hardware: &Hardware
     assert_eq!(machine.replay(&trace, time_steps).unwrap().activity, live.activity);
     machine.order = Order::Backward;
     assert_eq!(machine.live(image, time_steps, trace.steps).unwrap().activity, live.activity);
+    for spans in [2, 3, 100] {
+        machine.spans = spans;
+        let in_spans = machine.live(image, time_steps, trace.steps).unwrap();
+        assert_eq!(in_spans.activity, live.activity, "in {spans} spans");
+        assert_eq!(in_spans.trace.as_ref(), Some(&computed), "in {spans} spans");
+        assert_eq!(machine.replay(&trace, time_steps).unwrap().activity, live.activity, "in {spans} spans");
+    }
     conserved(graph, &program, &live.activity, &wanted.synaptic_ops, &wanted.spikes);
     let skeleton = graph.skeleton();
     let drive = Drive::Replay { graph: &skeleton, trace: &trace, time_steps };

@@ -181,6 +181,16 @@ impl<'w> Mesh<'w> {
         }
     }
 
+    /// Begins all turns anew, as in a new network; this one is empty.
+    pub(super) fn start_anew(&mut self) {
+        self.turns.fill(0);
+        self.downstream.iter_mut().for_each(|channel| channel.turn = 0);
+        for port in &mut self.ports {
+            (port.turn, port.output_turn, port.vc_turn) = (0, 0, 0);
+        }
+        self.sources.iter_mut().for_each(Source::start_anew);
+    }
+
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {

@@ -34,6 +34,11 @@ impl Source {
         Self { waiting: VecDeque::new(), sent: 0, vc: 0, turn: 0, credited, idle_from: 0, behind, peak: 0 }
     }
 
+    /// Begins its turns anew.
+    pub fn start_anew(&mut self) {
+        self.turn = 0;
+    }
+
     pub fn front(&self) -> Option<&Packet> {
         self.waiting.front()
     }
