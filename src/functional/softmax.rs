@@ -1,7 +1,8 @@
 //! Softmax: in fixed point as a chip does it, and in floats as published code does it.
 
-use super::lanes::{BLOCK, Changes, Level, MOST_ROWS, Scale, Shares, Table};
+use super::lanes::{BLOCK, Block, Changes, Level, MOST_ROWS, Scale, Shares, Table};
 use crate::graph::SoftmaxRule;
+use crate::network::SoftmaxAxis;
 
 /// Turns scores into probabilities.
 pub trait Normalise<S>: Clone + std::fmt::Debug + Send + Sync {
@@ -79,47 +80,42 @@ impl Normalise<i32> for FixedSoftmax {
 /// Softmax over the columns of a matrix of words, step by step.
 #[derive(Debug)]
 pub(super) struct Columns {
-    softmax: FixedSoftmax,
-    level: Level,
-    shares: Shares,
-    /// Powers of all distances from zero on, until they are zero, and the factor that they are for.
-    table: Option<(u64, Table)>,
+    scale: Scale,
+    /// Powers of all distances from zero on, until they are zero, in each of the steps 1..=T; where they fill a table.
+    tables: Vec<Option<Table>>,
 }
 
 impl Columns {
-    /// `None` where the columns are no whole blocks, a column is too long, or its shares do not fit into words.
-    pub fn new(softmax: &FixedSoftmax, level: Level, (rows, columns): (usize, usize)) -> Option<Self> {
-        let fits = softmax.probability_bits < i16::BITS - 1 && POWER_BITS + GUARD_BITS + softmax.probability_bits <= 52;
-        let whole = columns.is_multiple_of(BLOCK) && (1..=MOST_ROWS).contains(&rows);
-        (fits && whole).then(|| Self { softmax: softmax.clone(), level, shares: Shares::default(), table: None })
+    /// `None` where shares do not fit into words.
+    fn new(softmax: &FixedSoftmax) -> Option<Self> {
+        let shift = POWER_BITS + GUARD_BITS;
+        let scale = Scale { fraction: shift + softmax.probability_bits, shift };
+        let fits = softmax.probability_bits < i16::BITS - 1 && scale.fraction <= 52;
+        let table = |&factor: &u64| softmax.table(factor, u64::MAX);
+        fits.then(|| Self { scale, tables: softmax.factors.iter().map(table).collect() })
     }
 
     /// Shares of scores, in rows of `columns`, as they stand in a step, beside those of the step before, which `earlier` scores
-    /// had; counts how they differ. `None` where the powers of the distances fill no table.
+    /// had; counts how they differ. `None` where the columns are no whole blocks, a column is too long, or the powers of the
+    /// distances fill no table.
     #[inline(always)]
     pub fn normalise(
-        &mut self,
+        &self,
+        (level, shares): (Level, &mut Shares),
         (columns, step): (usize, u32),
         (scores, earlier): (&[i16], &[i16]),
         (now, before): (&mut [i16], &[i16]),
     ) -> Option<Changes> {
-        let factor = self.softmax.factor(step);
-        let as_before = step > 1 && factor == self.softmax.factor(step - 1);
-        if self.table.as_ref().is_none_or(|(of, _)| *of != factor) {
-            self.table = Some((factor, self.softmax.table(factor, u64::MAX)?));
+        let (steps, rows) = (self.tables.len(), scores.len() / columns.max(1));
+        if !columns.is_multiple_of(BLOCK) || !(1..=MOST_ROWS).contains(&rows) {
+            return None;
         }
-        let (table, rows) = (&self.table.as_ref()?.1, scores.len() / columns);
-        let softmax = &self.softmax;
-        let scale =
-            Scale { fraction: POWER_BITS + GUARD_BITS + softmax.probability_bits, shift: POWER_BITS + GUARD_BITS };
+        let table = self.tables[(step.max(1) as usize).min(steps) - 1].as_ref()?;
+        let earlier = Some(earlier).filter(|_| step as usize > steps);
         let mut changes = Changes::default();
         for first in (0..columns).step_by(BLOCK) {
-            if as_before && alike(scores, earlier, (first, columns)) {
-                copy(before, now, (first, columns));
-                continue;
-            }
-            let (place, slices) = ((first, columns, rows), (&mut *now, before));
-            let some = self.shares.of_block(self.level, (table, scale), place, scores, slices);
+            let block = Block { first, pitch: columns, rows, scores, earlier, before };
+            let some = shares.of_block(level, (table, self.scale), block, now);
             changes.all += some.all;
             changes.negative += some.negative;
         }
@@ -127,22 +123,21 @@ impl Columns {
     }
 }
 
-/// Whether a block of columns is the same in both.
-#[inline(always)]
-fn alike(one: &[i16], other: &[i16], (first, columns): (usize, usize)) -> bool {
-    let mut differ = [0; BLOCK];
-    for (one, other) in one.chunks_exact(columns).zip(other.chunks_exact(columns)) {
-        let pairs = one[first..first + BLOCK].iter().zip(&other[first..first + BLOCK]);
-        differ.iter_mut().zip(pairs).for_each(|(differ, (one, other))| *differ |= one ^ other);
-    }
-    differ == [0; BLOCK]
+/// A softmax by a rule, laid out once for all images.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub softmax: FixedSoftmax,
+    /// The drive steps of a run.
+    pub time_steps: u32,
+    /// For vectors in the columns of words.
+    pub columns: Option<Columns>,
 }
 
-/// Copies a block of columns.
-#[inline(always)]
-fn copy(from: &[i16], to: &mut [i16], (first, columns): (usize, usize)) {
-    for (from, to) in from.chunks_exact(columns).zip(to.chunks_exact_mut(columns)) {
-        to[first..first + BLOCK].copy_from_slice(&from[first..first + BLOCK]);
+impl Prepared {
+    pub fn new(rule: &SoftmaxRule, time_steps: u32) -> Self {
+        let softmax = FixedSoftmax::new(rule, time_steps);
+        let columns = Columns::new(&softmax).filter(|_| rule.axis == SoftmaxAxis::Queries);
+        Self { softmax, time_steps, columns }
     }
 }
 
@@ -272,7 +267,6 @@ fn exp(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::SoftmaxAxis;
 
     fn rule(scale: f64, probability_bits: u32) -> SoftmaxRule {
         SoftmaxRule { heads: 1, axis: SoftmaxAxis::Keys, scale, probability_bits, table_bits: 8 }

@@ -29,7 +29,7 @@ pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use raster::{Marks, Raster};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
-pub(super) use shares::{BLOCK, MOST_ROWS, Scale, Shares};
+pub(super) use shares::{BLOCK, Block, MOST_ROWS, Scale, Shares};
 pub(super) use signs::{Signs, Spread, WORD, count_rows, list, mark, spread};
 pub(super) use windows::track_largest;
 

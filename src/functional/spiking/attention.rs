@@ -5,10 +5,9 @@ use super::train::{Levels, Train};
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
-use crate::functional::lanes::{Changes, CountProducts, HeadProduct, Level, Packed};
-use crate::functional::softmax::{Columns, FixedSoftmax, Normalise};
+use crate::functional::lanes::{Changes, CountProducts, HeadProduct, Level, Packed, Shares};
+use crate::functional::softmax::Prepared;
 use crate::graph::SoftmaxRule;
-use crate::network::SoftmaxAxis;
 use crate::units::Grid;
 use multiversion::multiversion;
 use std::cell::Cell;
@@ -318,9 +317,8 @@ struct Softmax<'a> {
     scores: &'a Train,
     sums: Counts,
     rule: SoftmaxRule,
-    softmax: FixedSoftmax,
-    /// Where the softmax is one over columns of words.
-    by_columns: Option<Columns>,
+    prepared: &'a Prepared,
+    shares: Shares,
     wide: Vec<i32>,
 }
 
@@ -354,7 +352,7 @@ impl Compute<i32> for Softmax<'_> {
         now.copy_from_slice(self.sums.numbers(self.scores));
         let columns = self.scores.grid.channels as usize;
         let keys = columns / self.rule.heads.max(1) as usize;
-        normalise_all(&self.softmax, self.rule.axis, keys, columns, self.time(step), now);
+        normalise_all(&self.prepared.softmax, self.rule.axis, keys, columns, self.time(step), now);
         Some(changes(now, before))
     }
 }
@@ -370,15 +368,16 @@ impl Compute<i16> for Softmax<'_> {
         let columns = self.scores.grid.channels as usize;
         let keys = columns / self.rule.heads.max(1) as usize;
         let (scores, time) = (self.sums.words(self.scores), self.time(step));
-        if let (Some(softmax), Some(levels)) = (&mut self.by_columns, self.scores.word_levels()) {
+        if let (Some(softmax), Some(levels)) = (&self.prepared.columns, self.scores.word_levels()) {
             let earlier = levels.at(self.sums.step().saturating_sub(1));
-            if let Some(changes) = softmax.normalise((columns, time), (scores, earlier), (&mut *now, before)) {
+            let memory = (self.stage.level, &mut self.shares);
+            if let Some(changes) = softmax.normalise(memory, (columns, time), (scores, earlier), (&mut *now, before)) {
                 return Some(changes);
             }
         }
         self.wide.clear();
         self.wide.extend(scores.iter().map(|&score| i32::from(score)));
-        normalise_all(&self.softmax, self.rule.axis, keys, columns, self.time(step), &mut self.wide);
+        normalise_all(&self.prepared.softmax, self.rule.axis, keys, columns, self.time(step), &mut self.wide);
         now.iter_mut().zip(&self.wide).for_each(|(now, &share)| *now = share as i16);
         Some(changes(now, before))
     }
@@ -407,14 +406,14 @@ pub(super) fn scores(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resul
 
 /// Runs the softmax of scores.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-pub(super) fn softmax(stage: &Graded, scores: &Train, rule: SoftmaxRule) -> Result<Ran, FunctionalError> {
-    let softmax = FixedSoftmax::new(&rule, stage.options.time_steps);
+pub(super) fn softmax(
+    stage: &Graded,
+    scores: &Train,
+    (rule, prepared): (SoftmaxRule, &Prepared),
+) -> Result<Ran, FunctionalError> {
     let words = scores.word_levels().is_some() && stage.size <= f64::from(i16::MAX);
     let (operations, sums) = (stage.arrivals(scores), stage.counts(scores, !words));
-    let columns = rule.axis == SoftmaxAxis::Queries && words;
-    let size = (scores.grid.positions(), scores.grid.channels as usize);
-    let by_columns = if columns { Columns::new(&softmax, stage.level, size) } else { None };
-    let softmax = Softmax { stage, scores, sums, rule, softmax, by_columns, wide: vec![] };
+    let softmax = Softmax { stage, scores, sums, rule, prepared, shares: Shares::default(), wide: vec![] };
     if words {
         let ran = stage.run::<i16>(softmax, operations)?;
         return ran.ok_or_else(|| stage.too_large());

@@ -17,6 +17,7 @@ mod train;
 use super::bounds::{Bounds, Extent};
 use super::input::LookUp;
 use super::lanes::{LANES, Level};
+use super::softmax::Prepared;
 use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
 use crate::trace::{ImageTrace, Schedule};
@@ -105,6 +106,8 @@ pub struct Spiking<'g> {
 enum Layout<'g> {
     Synapses(Afferents<'g>),
     Windows(Windows),
+    /// For the drive steps that were asked for first.
+    Softmax(OnceLock<Prepared>),
     Nothing,
 }
 
@@ -132,9 +135,8 @@ impl<'g> Spiking<'g> {
             StageKind::MaxPool { source, window } => {
                 Layout::Windows(Windows::new(*window, graph.stage(*source).grid, stage.grid))
             }
-            StageKind::Input(_) | StageKind::Scores { .. } | StageKind::Softmax { .. } | StageKind::Context { .. } => {
-                Layout::Nothing
-            }
+            StageKind::Softmax { .. } => Layout::Softmax(OnceLock::new()),
+            StageKind::Input(_) | StageKind::Scores { .. } | StageKind::Context { .. } => Layout::Nothing,
         };
         Self {
             graph,
@@ -234,7 +236,15 @@ impl<'g> Spiking<'g> {
             (StageKind::Scores { queries, keys, heads }, _) => {
                 attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
             }
-            (StageKind::Softmax { scores, rule }, _) => attention::softmax(&graded, train(scores), *rule),
+            (StageKind::Softmax { scores, rule }, Layout::Softmax(prepared)) => {
+                let known = prepared.get_or_init(|| Prepared::new(rule, options.time_steps));
+                if known.time_steps == options.time_steps {
+                    attention::softmax(&graded, train(scores), (*rule, known))
+                } else {
+                    let other = Prepared::new(rule, options.time_steps);
+                    attention::softmax(&graded, train(scores), (*rule, &other))
+                }
+            }
             (StageKind::Context { probabilities, values, heads }, _) => {
                 attention::context(&graded, [train(probabilities), train(values)], *heads as usize)
             }
@@ -265,7 +275,7 @@ impl<'g> Spiking<'g> {
                     neurons::run::<i64>(&population, &mut spare.stream)
                 }
             }
-            (_, Layout::Nothing | Layout::Windows(_)) => Ok(Ran::of_image(grid, pixels, options)),
+            (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => Ok(Ran::of_image(grid, pixels, options)),
         };
         spare.give(graded.words.take());
         ran
