@@ -37,6 +37,7 @@ impl Changes {
 /// Products of rows with matrices of counts of 0 to 127, one for each head.
 #[derive(Debug)]
 pub(in crate::functional) struct CountProducts {
+    level: Level,
     /// Channels of a head.
     width: usize,
     /// Rows of the other operand.
@@ -46,12 +47,16 @@ pub(in crate::functional) struct CountProducts {
     /// A row of numbers on its way, and its sums.
     inputs: Vec<u32>,
     sums: Vec<i32>,
+    /// Rows of words of a head as bytes, the lower ones; and the upper ones, where a row has any.
+    low: Vec<u8>,
+    high: Vec<i8>,
+    /// Whether a row has upper bytes.
+    beyond: Vec<bool>,
 }
 
 /// Where inputs and values of the rows of a head are: those of row `n` begin `n` pitches on.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Bytes.
     from: usize,
     from_pitch: usize,
     /// Words.
@@ -62,21 +67,23 @@ struct Place {
 impl CountProducts {
     /// Products `Q·Kᵀ` of `queries` rows with as many columns as `keys`; `None` where channels of a head are no whole groups,
     /// or keys no whole pairs of registers.
-    pub fn scores(heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
+    pub fn scores(level: Level, heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
         let whole = width.is_multiple_of(Width::Bytes.inputs()) && keys.is_multiple_of(2 * LANES);
-        whole.then(|| Self::new(heads, width, queries, Packed::new(Width::Bytes, width, keys, |_| &[])))
+        whole.then(|| Self::new(level, (heads, width, queries), Packed::new(Width::Bytes, width, keys, |_| &[])))
     }
 
     /// Products `P·V` of `queries` rows; `None` where keys are no whole groups, or channels of a head no whole pairs of
-    /// registers.
-    pub fn context(heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
-        let whole = keys.is_multiple_of(Width::Words.inputs()) && width.is_multiple_of(2 * LANES);
-        whole.then(|| Self::new(heads, width, queries, Packed::new(Width::Words, keys, width, |_| &[])))
+    /// registers. Shares are words, but hardly any of them is beyond a byte, so that AVX-512 multiplies bytes.
+    pub fn context(level: Level, heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
+        let kind = if level.0 == Set::Avx512 { Width::Bytes } else { Width::Words };
+        let whole = keys.is_multiple_of(kind.inputs()) && width.is_multiple_of(2 * LANES);
+        whole.then(|| Self::new(level, (heads, width, queries), Packed::new(kind, keys, width, |_| &[])))
     }
 
-    fn new(heads: usize, width: usize, rows: usize, packed: Packed) -> Self {
+    fn new(level: Level, (heads, width, rows): (usize, usize, usize), packed: Packed) -> Self {
         let (inputs, sums) = (vec![0; packed.groups], vec![0; packed.stride()]);
-        Self { width, rows, packed: vec![packed; heads], inputs, sums }
+        let (low, high, beyond) = (vec![], vec![], vec![]);
+        Self { level, width, rows, packed: vec![packed; heads], inputs, sums, low, high, beyond }
     }
 
     /// Scores `[query][head][key]` of queries and keys `[position][head][channel]`, all of which fit into words; counts how they
@@ -85,27 +92,22 @@ impl CountProducts {
     /// # Panics
     /// If a slice has another length.
     #[inline(always)]
-    pub fn scores_of(&mut self, level: Level, queries: &[i8], keys: &[i8], now: &mut [i16], before: &[i16]) -> Changes {
+    pub fn scores_of(&mut self, queries: &[i8], keys: &[i8], now: &mut [i16], before: &[i16]) -> Changes {
         let (channels, columns) = (self.packed.len() * self.width, self.packed[0].stride());
-        assert!(keys.len() == columns * channels);
+        assert!(keys.len() == columns * channels && queries.len() == self.rows * channels);
+        assert!(now.len() == self.rows * self.packed.len() * columns && now.len() == before.len());
         #[cfg(target_arch = "x86_64")]
-        if level.0 == Set::Avx512 {
-            // SAFETY: the processor has the instructions
-            unsafe { fill_keys(&mut self.packed, keys, (self.width, channels)) };
+        if self.level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions, and slices have the lengths that were asserted
+            return unsafe { self.scores_avx512(queries, keys, (now, before)) };
         }
-        if level.0 != Set::Avx512 {
-            for (head, packed) in self.packed.iter_mut().enumerate() {
-                packed.fill_byte_columns(columns, &keys[head * self.width..], channels);
-            }
+        for (head, packed) in self.packed.iter_mut().enumerate() {
+            packed.fill_byte_columns(columns, &keys[head * self.width..], channels);
         }
-        let place = |head: usize| Place {
-            from: head * self.width,
-            from_pitch: channels,
-            to: head * columns,
-            to_pitch: self.packed.len() * columns,
-        };
+        let to_pitch = self.packed.len() * columns;
+        let place = |head| Place { from: head * self.width, from_pitch: channels, to: head * columns, to_pitch };
         let places: Vec<Place> = (0..self.packed.len()).map(place).collect();
-        self.multiply::<false>(level, bytemuck::cast_slice(queries), &places, now, before).0
+        self.multiply(bytemuck::cast_slice(queries), &places, now, before).0
     }
 
     /// Contexts `[query][head][channel]` of shares `[query][head][key]` and values `[key][head][channel]`; counts how they
@@ -114,76 +116,36 @@ impl CountProducts {
     /// # Panics
     /// If a slice has another length.
     #[inline(always)]
-    pub fn contexts_of(
-        &mut self,
-        level: Level,
-        shares: &[i16],
-        values: &[i8],
-        now: &mut [i16],
-        before: &[i16],
-    ) -> Option<Changes> {
+    pub fn contexts_of(&mut self, shares: &[i16], values: &[i8], now: &mut [i16], before: &[i16]) -> Option<Changes> {
         let (heads, width) = (self.packed.len(), self.width);
-        let (channels, keys) = (heads * width, values.len() / (heads * width));
-        assert!(values.len() == 2 * self.packed[0].groups * channels);
+        let (channels, keys) = (heads * width, self.packed[0].groups * self.packed[0].width().inputs());
+        assert!(values.len() == keys * channels && shares.len() == self.rows * heads * keys);
+        assert!(now.len() == self.rows * channels && now.len() == before.len());
         #[cfg(target_arch = "x86_64")]
-        if level.0 == Set::Avx512 {
-            // SAFETY: the processor has the instructions
-            unsafe { fill_values(&mut self.packed, values, (width, channels)) };
+        if self.level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions, and slices have the lengths that were asserted
+            return unsafe { self.contexts_avx512((shares, keys), values, (now, before)) };
         }
-        if level.0 != Set::Avx512 {
-            for (head, packed) in self.packed.iter_mut().enumerate() {
-                packed.fill_byte_rows(width, &values[head * width..], channels);
-            }
+        for (head, packed) in self.packed.iter_mut().enumerate() {
+            packed.fill_byte_rows(width, &values[head * width..], channels);
         }
-        let place = |head: usize| Place {
-            from: 2 * head * keys,
-            from_pitch: 2 * heads * keys,
-            to: head * width,
-            to_pitch: channels,
-        };
+        let from_pitch = 2 * heads * keys;
+        let place = |head| Place { from: 2 * head * keys, from_pitch, to: head * width, to_pitch: channels };
         let places: Vec<Place> = (0..heads).map(place).collect();
-        let (changes, fits) = self.multiply::<true>(level, bytemuck::cast_slice(shares), &places, now, before);
+        let (changes, fits) = self.multiply(bytemuck::cast_slice(shares), &places, now, before);
         fits.then_some(changes)
     }
 
-    /// All heads: how values have changed, and whether they fit.
+    /// All heads, inputs of which are bytes of groups: how values have changed, and whether they fit.
     #[inline(always)]
-    fn multiply<const WORDS: bool>(
-        &mut self,
-        level: Level,
-        inputs: &[u8],
-        places: &[Place],
-        now: &mut [i16],
-        before: &[i16],
-    ) -> (Changes, bool) {
-        let (mut changes, mut fits, rows) = (Changes::default(), true, self.rows);
+    fn multiply(&mut self, inputs: &[u8], places: &[Place], now: &mut [i16], before: &[i16]) -> (Changes, bool) {
+        let (mut changes, mut fits) = (Changes::default(), true);
         for (packed, &place) in self.packed.iter().zip(places) {
-            let end = |first: usize, pitch: usize, length: usize| first + rows.saturating_sub(1) * pitch + length;
-            assert!(end(place.from, place.from_pitch, 4 * packed.groups) <= inputs.len());
-            assert!(end(place.to, place.to_pitch, packed.stride()) <= now.len().min(before.len()));
-            #[cfg(target_arch = "x86_64")]
-            if level.0 == Set::Avx512 {
-                // SAFETY: the processor has the instructions; all rows lie within the slices
-                unsafe {
-                    for (first, vectors) in panels(packed.stride()) {
-                        let panel = &packed.panels[first * packed.groups..][..vectors * LANES * packed.groups];
-                        let place = Place { to: place.to + first, ..place };
-                        let (some, fit) = match vectors {
-                            4 => avx512::<4, WORDS>(panel, inputs, (place, rows), now, before),
-                            _ => avx512::<2, WORDS>(panel, inputs, (place, rows), now, before),
-                        };
-                        changes.all += some.all;
-                        changes.negative += some.negative;
-                        fits &= fit;
-                    }
-                }
-                continue;
-            }
-            for row in 0..rows {
+            for row in 0..self.rows {
                 let from = &inputs[place.from + row * place.from_pitch..][..4 * packed.groups];
                 bytemuck::cast_slice_mut(&mut self.inputs).copy_from_slice(from);
                 self.sums.fill(0);
-                packed.multiply(level, &self.inputs, &[Row { from: 0, to: 0, factor: 1 }], &mut self.sums);
+                packed.multiply(self.level, &self.inputs, &[Row { from: 0, to: 0, factor: 1 }], &mut self.sums);
                 let to = place.to + row * place.to_pitch..place.to + row * place.to_pitch + packed.stride();
                 let now = &mut now[to.clone()];
                 for (now, &sum) in now.iter_mut().zip(&self.sums) {
@@ -195,6 +157,87 @@ impl CountProducts {
         }
         (changes, fits)
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl CountProducts {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+    unsafe fn scores_avx512(&mut self, queries: &[i8], keys: &[i8], values: (&mut [i16], &[i16])) -> Changes {
+        let (heads, channels) = (self.packed.len(), self.packed.len() * self.width);
+        fill_keys(&mut self.packed, keys, (self.width, channels));
+        let (mut tally, (now, before)) = (Tally::none(), values);
+        for (head, packed) in self.packed.iter().enumerate() {
+            let columns = packed.stride();
+            let inputs =
+                Bytes { low: &bytemuck::cast_slice(queries)[head * self.width..], pitch: channels, beyond: None };
+            let to = (head * columns, heads * columns);
+            // SAFETY: as for the caller
+            unsafe { product::<false>(packed, inputs, self.rows, to, (&mut *now, before), &mut tally) };
+        }
+        tally.changes
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+    unsafe fn contexts_avx512(
+        &mut self,
+        (shares, keys): (&[i16], usize),
+        values: &[i8],
+        (now, before): (&mut [i16], &[i16]),
+    ) -> Option<Changes> {
+        let (rows, heads, width) = (self.rows, self.packed.len(), self.width);
+        fill_values(&mut self.packed, values, (width, heads * width));
+        self.low.resize(rows * keys, 0);
+        self.high.resize(rows * keys, 0);
+        self.beyond.resize(rows, false);
+        let mut tally = Tally::none();
+        for (head, packed) in self.packed.iter().enumerate() {
+            for row in 0..rows {
+                let shares = &shares[(row * heads + head) * keys..][..keys];
+                let within = row * keys..(row + 1) * keys;
+                self.beyond[row] = split(shares, &mut self.low[within.clone()], &mut self.high[within]);
+            }
+            let inputs = Bytes { low: &self.low, pitch: keys, beyond: Some((&self.high, &self.beyond)) };
+            let to = (head * width, heads * width);
+            // SAFETY: as for the caller
+            unsafe { product::<true>(packed, inputs, rows, to, (&mut *now, before), &mut tally) };
+        }
+        (_mm512_test_epi32_mask(tally.beyond, _mm512_set1_epi32(!0x7fff)) == 0).then_some(tally.changes)
+    }
+}
+
+/// Splits words into lower and upper bytes; the latter only where any is not zero. Says whether one is.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn split(words: &[i16], low: &mut [u8], high: &mut [i8]) -> bool {
+    let (byte, order) = (_mm512_set1_epi16(0xff), _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7));
+    let of = |words: &[i16]| {
+        let there = u64::MAX >> (64 - words.len());
+        // SAFETY: only the words that are there are loaded
+        unsafe {
+            let one = _mm512_maskz_loadu_epi16(there as u32, words.as_ptr());
+            let other = _mm512_maskz_loadu_epi16((there >> 32) as u32, words.as_ptr().wrapping_add(2 * LANES));
+            (there, one, other)
+        }
+    };
+    let pack = |one, other| _mm512_permutexvar_epi64(order, _mm512_packus_epi16(one, other));
+    let mut any = _mm512_setzero_si512();
+    for (words, low) in words.chunks(64).zip(low.chunks_mut(64)) {
+        let (there, one, other) = of(words);
+        any = _mm512_or_si512(any, _mm512_or_si512(one, other));
+        let bytes = pack(_mm512_and_si512(one, byte), _mm512_and_si512(other, byte));
+        // SAFETY: only bytes that are there are stored
+        unsafe { _mm512_mask_storeu_epi8(low.as_mut_ptr().cast(), there, bytes) };
+    }
+    if _mm512_test_epi16_mask(any, _mm512_set1_epi16(!0xff)) == 0 {
+        return false;
+    }
+    for (words, high) in words.chunks(64).zip(high.chunks_mut(64)) {
+        let (there, one, other) = of(words);
+        let bytes = pack(_mm512_srli_epi16::<8>(one), _mm512_srli_epi16::<8>(other));
+        // SAFETY: as above
+        unsafe { _mm512_mask_storeu_epi8(high.as_mut_ptr(), there, bytes) };
+    }
+    true
 }
 
 /// Columns that a register of a panel holds: those that packing two of them to words brings into their order.
@@ -261,25 +304,26 @@ fn transposed(rows: [__m512i; LANES]) -> [__m512i; LANES] {
     all
 }
 
-/// Lays out values `[key][head][channel]`, those of two keys to a number.
+/// Lays out values `[key][head][channel]`, those of four keys to a number.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn fill_values(heads: &mut [Packed], values: &[i8], (width, channels): (usize, usize)) {
-    let (zero, groups) = (_mm512_setzero_si512(), heads[0].groups);
+    let groups = heads[0].groups;
     // registers of 32 columns: of each quarter of 16 channels the first and the third four, then the others
     let halves = [[0, 1, 8, 9, 2, 3, 10, 11], [4, 5, 12, 13, 6, 7, 14, 15]]
         .map(|[a, b, c, d, e, f, g, h]: [i64; 8]| _mm512_setr_epi64(a, b, c, d, e, f, g, h));
-    for (group, two) in values.chunks_exact(2 * channels).enumerate() {
+    for (group, four) in values.chunks_exact(4 * channels).enumerate() {
         for block in (0..channels).step_by(64) {
             let there = u64::MAX >> (64 - (channels - block).min(64));
-            let (one, other) = (&two[block..channels], &two[channels + block..]);
-            // SAFETY: only the channels that are there are loaded
-            let (one, other) = unsafe {
-                (_mm512_maskz_loadu_epi8(there, one.as_ptr()), _mm512_maskz_loadu_epi8(there, other.as_ptr()))
-            };
-            let (low, high) = (_mm512_unpacklo_epi8(one, other), _mm512_unpackhi_epi8(one, other));
-            let even = (_mm512_unpacklo_epi8(low, zero), _mm512_unpacklo_epi8(high, zero));
-            let odd = (_mm512_unpackhi_epi8(low, zero), _mm512_unpackhi_epi8(high, zero));
+            let rows: [__m512i; 4] = std::array::from_fn(|key| {
+                let row = &four[key * channels + block..(key + 1) * channels];
+                // SAFETY: only the channels that are there are loaded
+                unsafe { _mm512_maskz_loadu_epi8(there, row.as_ptr()) }
+            });
+            let low = [0, 2].map(|key| _mm512_unpacklo_epi8(rows[key], rows[key + 1]));
+            let high = [0, 2].map(|key| _mm512_unpackhi_epi8(rows[key], rows[key + 1]));
+            let even = [low, high].map(|[one, other]| _mm512_unpacklo_epi16(one, other));
+            let odd = [low, high].map(|[one, other]| _mm512_unpackhi_epi16(one, other));
             for (half, order) in halves.into_iter().enumerate().take((channels - block).div_ceil(32)) {
                 let (head, column) = ((block + 32 * half) / width, (block + 32 * half) % width);
                 let panel = panels(width).find(|&(first, vectors)| column < first + vectors * LANES);
@@ -288,7 +332,7 @@ fn fill_values(heads: &mut [Packed], values: &[i8], (width, channels): (usize, u
                 let to = &mut heads[head].panels[to..to + 2 * LANES];
                 // SAFETY: there are two registers
                 unsafe {
-                    let [first, second] = [even, odd].map(|of| _mm512_permutex2var_epi64(of.0, order, of.1));
+                    let [first, second] = [even, odd].map(|of| _mm512_permutex2var_epi64(of[0], order, of[1]));
                     _mm512_storeu_si512(to.as_mut_ptr().cast(), first);
                     _mm512_storeu_si512(to[LANES..].as_mut_ptr().cast(), second);
                 }
@@ -297,67 +341,79 @@ fn fill_values(heads: &mut [Packed], values: &[i8], (width, channels): (usize, u
     }
 }
 
-/// Changes of values, a lane for each of 32 columns.
+/// Rows of a product.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
+struct Bytes<'a> {
+    /// Their bytes without sign, a row every `pitch`.
+    low: &'a [u8],
+    pitch: usize,
+    /// Bytes with sign that count 256 times as much, likewise, and which rows have any.
+    beyond: Option<(&'a [i8], &'a [bool])>,
+}
+
+/// What is known of values.
+#[cfg(target_arch = "x86_64")]
 struct Tally {
-    all: __m512i,
-    negative: __m512i,
-    /// Bits beyond words.
+    changes: Changes,
+    /// Bits of all of them, a lane for each column.
     beyond: __m512i,
 }
 
-/// All rows of a panel of `V` registers: how values have changed, and whether they fit.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn avx512<const V: usize, const WORDS: bool>(
-    panel: &[u32],
-    inputs: &[u8],
-    (place, rows): (Place, usize),
-    now: &mut [i16],
-    before: &[i16],
-) -> (Changes, bool) {
-    let zero = _mm512_setzero_si512();
-    let (mut changes, mut fits, mut row) = (Changes::default(), true, 0);
-    while row < rows {
-        let mut tally = Tally { all: zero, negative: zero, beyond: zero };
-        // so few rows that lanes of a tally hold their counts
-        let end = rows.min(row + (i16::MAX as usize) / V);
-        while row < end {
-            let at = Place { from: place.from + row * place.from_pitch, to: place.to + row * place.to_pitch, ..place };
+impl Tally {
+    #[target_feature(enable = "avx512f")]
+    fn none() -> Self {
+        Self { changes: Changes::default(), beyond: _mm512_setzero_si512() }
+    }
+}
+
+/// Products of all rows of a head, `WIDE` where they may have upper bytes; those of row `n` from `first + n · pitch` on.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+unsafe fn product<const WIDE: bool>(
+    packed: &Packed,
+    inputs: Bytes,
+    rows: usize,
+    (first, pitch): (usize, usize),
+    (now, before): (&mut [i16], &[i16]),
+    tally: &mut Tally,
+) {
+    for (column, vectors) in panels(packed.stride()) {
+        let panel = &packed.panels[column * packed.groups..][..vectors * LANES * packed.groups];
+        let mut row = 0;
+        while row < rows {
+            let (to, values) = ((first + column + row * pitch, pitch), (&mut *now, before));
             // SAFETY: as for the caller
             row += unsafe {
-                match end - row {
-                    6.. => avx512_tile::<6, V, WORDS>(panel, inputs, at, (&mut *now, before), &mut tally),
-                    4.. => avx512_tile::<4, V, WORDS>(panel, inputs, at, (&mut *now, before), &mut tally),
-                    2.. => avx512_tile::<2, V, WORDS>(panel, inputs, at, (&mut *now, before), &mut tally),
-                    _ => avx512_tile::<1, V, WORDS>(panel, inputs, at, (&mut *now, before), &mut tally),
+                match (vectors, rows - row) {
+                    (4, 6..) => tile::<6, 4, WIDE>(panel, (inputs, row), to, values, tally),
+                    (4, 2..) => tile::<2, 4, WIDE>(panel, (inputs, row), to, values, tally),
+                    (4, _) => tile::<1, 4, WIDE>(panel, (inputs, row), to, values, tally),
+                    (_, 8..) => tile::<8, 2, WIDE>(panel, (inputs, row), to, values, tally),
+                    (_, 2..) => tile::<2, 2, WIDE>(panel, (inputs, row), to, values, tally),
+                    (..) => tile::<1, 2, WIDE>(panel, (inputs, row), to, values, tally),
                 }
             };
         }
-        let sum = |words| _mm512_reduce_add_epi32(_mm512_madd_epi16(words, _mm512_set1_epi16(1))) as u64;
-        changes.all += sum(tally.all);
-        changes.negative += sum(tally.negative);
-        fits &= _mm512_test_epi32_mask(tally.beyond, _mm512_set1_epi32(!0x7fff)) == 0;
     }
-    (changes, fits)
 }
 
-/// The first `M` rows by `V` registers of columns; gives `M`.
+/// `M` rows by `V` registers of columns; gives `M`.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn avx512_tile<const M: usize, const V: usize, const WORDS: bool>(
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+unsafe fn tile<const M: usize, const V: usize, const WIDE: bool>(
     panel: &[u32],
-    inputs: &[u8],
-    place: Place,
+    (inputs, row): (Bytes, usize),
+    (first, pitch): (usize, usize),
     (now, before): (&mut [i16], &[i16]),
     tally: &mut Tally,
 ) -> usize {
     let mut sums = [[_mm512_setzero_si512(); V]; M];
     // SAFETY: all rows lie within the inputs
     let from: [*const u32; M] =
-        std::array::from_fn(|m| unsafe { inputs.as_ptr().add(place.from + m * place.from_pitch).cast() });
+        std::array::from_fn(|m| unsafe { inputs.low.as_ptr().add((row + m) * inputs.pitch).cast() });
     for (group, weights) in panel.chunks_exact(V * LANES).enumerate() {
         // SAFETY: `weights` holds V registers, each row of inputs one entry for each group
         let weights: [__m512i; V] =
@@ -365,36 +421,53 @@ unsafe fn avx512_tile<const M: usize, const V: usize, const WORDS: bool>(
         for (sums, from) in sums.iter_mut().zip(from) {
             let input = _mm512_set1_epi32(unsafe { from.add(group).read_unaligned() } as i32);
             for (sum, weights) in sums.iter_mut().zip(weights) {
-                *sum = if WORDS {
-                    _mm512_dpwssd_epi32(*sum, input, weights)
-                } else {
-                    _mm512_dpbusd_epi32(*sum, input, weights)
-                };
+                *sum = _mm512_dpbusd_epi32(*sum, input, weights);
             }
         }
     }
-    let one = _mm512_set1_epi16(1);
-    for (m, sums) in sums.iter().enumerate() {
+    let (mut all, mut negative, mut bits) = (0, 0, tally.beyond);
+    for (m, mut sums) in sums.into_iter().enumerate() {
+        if let Some((high, _)) = inputs.beyond.filter(|(_, beyond)| WIDE && beyond[row + m]) {
+            // SAFETY: as above
+            let beyond = unsafe { product_of_row::<V>(panel, high.as_ptr().add((row + m) * inputs.pitch).cast()) };
+            sums = std::array::from_fn(|v| _mm512_add_epi32(sums[v], _mm512_slli_epi32::<8>(beyond[v])));
+        }
         for (v, two) in sums.chunks_exact(2).enumerate() {
-            let at = place.to + m * place.to_pitch + v * 2 * LANES;
-            if WORDS {
-                // a sum that fits has the same bits from the sign of a word on
-                for &sum in two {
-                    let bits = _mm512_xor_si512(sum, _mm512_srai_epi32::<31>(sum));
-                    tally.beyond = _mm512_or_si512(tally.beyond, bits);
-                }
+            let at = first + m * pitch + v * 2 * LANES;
+            if WIDE {
+                bits = _mm512_or_si512(bits, _mm512_or_si512(two[0], two[1]));
             }
             // SAFETY: the row lies within both slices
             unsafe {
                 let values = _mm512_packs_epi32(two[0], two[1]);
-                let change = _mm512_sub_epi16(values, _mm512_loadu_si512(before.as_ptr().add(at).cast()));
+                let earlier = _mm512_loadu_si512(before.as_ptr().add(at).cast());
                 _mm512_storeu_si512(now.as_mut_ptr().add(at).cast(), values);
-                tally.all = _mm512_add_epi16(tally.all, _mm512_min_epu16(change, one));
-                tally.negative = _mm512_add_epi16(tally.negative, _mm512_srli_epi16::<15>(change));
+                all += _mm512_cmpneq_epi16_mask(values, earlier).count_ones();
+                negative += _mm512_cmplt_epi16_mask(values, earlier).count_ones();
             }
         }
     }
+    tally.changes.all += u64::from(all);
+    tally.changes.negative += u64::from(negative);
+    tally.beyond = bits;
     M
+}
+
+/// The product of a row of bytes with sign.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn product_of_row<const V: usize>(panel: &[u32], from: *const u32) -> [__m512i; V] {
+    let mut sums = [_mm512_setzero_si512(); V];
+    for (group, weights) in panel.chunks_exact(V * LANES).enumerate() {
+        // SAFETY: as for the caller
+        let input = _mm512_set1_epi32(unsafe { from.add(group).read_unaligned() } as i32);
+        for (v, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: `weights` holds V registers
+            let weights = unsafe { _mm512_loadu_si512(weights.as_ptr().add(v * LANES).cast()) };
+            *sum = _mm512_dpbusd_epi32(*sum, weights, input);
+        }
+    }
+    sums
 }
 
 #[cfg(test)]
@@ -414,7 +487,8 @@ mod tests {
             let wide = |counts: &[i8]| counts.iter().map(|&count| count.into()).collect::<Vec<i32>>();
             let words = |numbers: &[i32]| numbers.iter().map(|&number| number as i16).collect::<Vec<i16>>();
             let (q, k) = (counts(3, queries), counts(5, keys));
-            let shares: Vec<i32> = (0..queries * heads * keys).map(|n| (n * 37 % 50) as i32).collect();
+            let shares: Vec<i32> =
+                (0..queries * heads * keys).map(|n| (n * 37 % 50) as i32 + i32::from(n % 70 == 0) * 700).collect();
             let mut wanted = vec![0; queries * heads * keys];
             let by_column = |head: usize, packed: &mut Packed| {
                 let all = wide(&k);
@@ -434,22 +508,24 @@ mod tests {
                 let (before, mut now) = (changed(&wide_words(&wanted)), vec![7; wanted.len()]);
                 let mut changes = Changes::default();
                 changes.count(&wanted, &before);
-                let mut products = CountProducts::scores(heads, width, (queries, keys)).unwrap();
-                assert_eq!(products.scores_of(level, &q, &k, &mut now, &before), changes, "{level:?}");
+                let mut products = CountProducts::scores(level, heads, width, (queries, keys)).unwrap();
+                assert_eq!(products.scores_of(&q, &k, &mut now, &before), changes, "{level:?}");
                 assert_eq!(now, wanted, "{level:?}");
             }
             for (level, wanted) in Level::all().map(|level| (level, words(&contexts))) {
                 let (before, mut now) = (changed(&contexts), vec![7; wanted.len()]);
                 let mut changes = Changes::default();
                 changes.count(&wanted, &before);
-                let mut products = CountProducts::context(heads, width, (queries, keys)).unwrap();
-                let found = products.contexts_of(level, &words(&shares), &k, &mut now, &before);
+                let mut products = CountProducts::context(level, heads, width, (queries, keys)).unwrap();
+                let found = products.contexts_of(&words(&shares), &k, &mut now, &before);
                 assert_eq!((found, &now), (Some(changes), &wanted), "{level:?}");
                 let large = vec![i16::MAX; shares.len()];
-                assert_eq!(products.contexts_of(level, &large, &k, &mut now, &before), None, "{level:?}");
+                assert_eq!(products.contexts_of(&large, &k, &mut now, &before), None, "{level:?}");
             }
         }
-        assert!(CountProducts::scores(2, 6, (4, 32)).is_none() && CountProducts::context(1, 20, (4, 16)).is_none());
+        let level = Level::best();
+        assert!(CountProducts::scores(level, 2, 6, (4, 32)).is_none());
+        assert!(CountProducts::context(level, 1, 20, (4, 16)).is_none());
     }
 
     fn wide_words(words: &[i16]) -> Vec<i32> {

@@ -254,8 +254,8 @@ impl Compute<i16> for Scores<Product<'_, CountProducts>> {
 
     #[inline(always)]
     fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
-        let Product { stage, counts: [queries, keys], product, .. } = &mut self.0;
-        Some(product.scores_of(stage.level, queries.bytes(), keys.bytes(), now, before))
+        let Product { counts: [queries, keys], product, .. } = &mut self.0;
+        Some(product.scores_of(queries.bytes(), keys.bytes(), now, before))
     }
 }
 
@@ -288,8 +288,8 @@ impl Compute<i16> for Contexts<Product<'_, CountProducts>> {
 
     #[inline(always)]
     fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
-        let Product { stage, trains, counts: [shares, values], product, .. } = &mut self.0;
-        product.contexts_of(stage.level, shares.words(trains[0]), values.bytes(), now, before)
+        let Product { trains, counts: [shares, values], product, .. } = &mut self.0;
+        product.contexts_of(shares.words(trains[0]), values.bytes(), now, before)
     }
 }
 
@@ -392,7 +392,7 @@ pub(super) fn scores(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resul
     let channels = queries.grid.channels as usize;
     let width = channels / heads;
     let fit = stage.size <= f64::from(i16::MAX) && trains.iter().all(|train| stage.counts_fit(train));
-    if let Some(product) = CountProducts::scores(heads, width, (rows, columns)).filter(|_| fit) {
+    if let Some(product) = CountProducts::scores(stage.level, heads, width, (rows, columns)).filter(|_| fit) {
         let counts = trains.map(|train| stage.counts(train, true));
         let scores = Scores(Product { stage, trains, counts, product, channels, width });
         if let Some(ran) = stage.run::<i16>(scores, operations)? {
@@ -430,7 +430,7 @@ pub(super) fn context(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resu
     let width = channels / heads;
     let keys = values.grid.positions();
     let fit = probabilities.word_levels().is_some() && stage.counts_fit(values);
-    if let Some(product) = CountProducts::context(heads, width, (rows, keys)).filter(|_| fit) {
+    if let Some(product) = CountProducts::context(stage.level, heads, width, (rows, keys)).filter(|_| fit) {
         let counts = [stage.counts(probabilities, false), stage.counts(values, true)];
         let contexts = Contexts(Product { stage, trains, counts, product, channels, width });
         if let Some(ran) = stage.run::<i16>(contexts, operations)? {
