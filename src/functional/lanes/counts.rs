@@ -488,7 +488,7 @@ mod tests {
             let words = |numbers: &[i32]| numbers.iter().map(|&number| number as i16).collect::<Vec<i16>>();
             let (q, k) = (counts(3, queries), counts(5, keys));
             let shares: Vec<i32> =
-                (0..queries * heads * keys).map(|n| (n * 37 % 50) as i32 + i32::from(n % 70 == 0) * 700).collect();
+                (0..queries * heads * keys).map(|n| (n * 37 % 20) as i32 + i32::from(n % 190 == 0) * 300).collect();
             let mut wanted = vec![0; queries * heads * keys];
             let by_column = |head: usize, packed: &mut Packed| {
                 let all = wide(&k);
