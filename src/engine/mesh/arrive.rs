@@ -146,10 +146,8 @@ impl Mesh<'_> {
         for flit in flits {
             let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
-            let may = VCS != 0
-                && part == Part::ONLY
-                && routers[tile].occupied & of_port::<VCS>(own) == 0
-                && wiring.plain;
+            let may =
+                VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port::<VCS>(own) == 0 && wiring.plain;
             if let Some(output) = wiring.only_output(way, tile).filter(|_| may) {
                 let port = (tile << wiring.port_bits) + output as usize;
                 if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
@@ -161,8 +159,11 @@ impl Mesh<'_> {
             flit.part = Part::asking(NOTHING);
             let outputs = wiring.outputs(way, tile);
             let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }
-                .line_up(at as usize, flit, now);
+            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.line_up(
+                at as usize,
+                flit,
+                now,
+            );
         }
     }
 

@@ -71,8 +71,13 @@ impl Mesh<'_> {
                 ports_awake.wake(nth);
                 continue;
             };
-            Clear { wiring, ports, downstream, flits, leaving }
-                .release::<VCS, PAUSING>(&mut Behind { router, queues, followed, ports_awake }, nth, first + at, vc, now);
+            Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
+                &mut Behind { router, queues, followed, ports_awake },
+                nth,
+                first + at,
+                vc,
+                now,
+            );
         }
         others
     }
@@ -80,8 +85,9 @@ impl Mesh<'_> {
     /// Packets that hold the channels of links which can take a flit again, the only ones, leave.
     #[inline(never)]
     pub(super) fn depart<const PAUSING: bool>(&mut self, now: Cycle) {
-        let Self { wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, departing, .. } =
-            self;
+        let Self {
+            wiring, routers, ports, queues, downstream, flits, leaving, followed, ports_awake, departing, ..
+        } = self;
         for &nth in &*departing {
             let nth = nth as usize;
             // It may have left with others of its router.
@@ -89,8 +95,13 @@ impl Mesh<'_> {
                 let tile = nth >> wiring.port_bits;
                 let from = (tile << wiring.queue_bits) + usize::from(downstream[nth].owner);
                 let router = &mut routers[tile];
-                Clear { wiring, ports, downstream, flits, leaving }
-                    .release::<1, PAUSING>(&mut Behind { router, queues, followed, ports_awake }, nth, from, 0, now);
+                Clear { wiring, ports, downstream, flits, leaving }.release::<1, PAUSING>(
+                    &mut Behind { router, queues, followed, ports_awake },
+                    nth,
+                    from,
+                    0,
+                    now,
+                );
             }
         }
         departing.clear();

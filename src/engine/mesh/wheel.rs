@@ -1,9 +1,9 @@
 //! Flits on links: those that are due in one cycle lie together.
 
-use super::{NOTHING, Way};
 use super::events::Pending;
 use super::turn::{TURN, Turn};
 use super::wiring::{KINDS, TO_UNITS, bits};
+use super::{NOTHING, Way};
 use crate::units::Cycle;
 
 /// A flit on its way over a link.

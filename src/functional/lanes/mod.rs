@@ -24,7 +24,7 @@ pub(super) use counts::{Changes, CountProducts};
 pub(super) use fire::{Course, Inflow, Numbers, Signed};
 pub(super) use heads::HeadProduct;
 pub(super) use look_up::Table;
-pub(super) use pairs::Pairs;
+pub(super) use pairs::{Pairs, Strip};
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use raster::{Marks, Raster};
 pub(super) use rows::{Bundle, List, Rows};

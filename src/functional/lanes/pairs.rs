@@ -453,6 +453,9 @@ mod tests {
                 for strip in packed.strips() {
                     let mut sums = vec![7; (count - 1) * strip.panels * strip.width()];
                     packed.multiply_pairs(level, strip, (&pairs, 1..count), &mut sums);
+                    let mut again = vec![7; sums.len()];
+                    packed.multiply_strip(level, strip, &dense[packed.groups()..], &mut again);
+                    assert_eq!(again, sums, "{level:?}: {inputs} × {columns}");
                     for (n, sums) in sums.chunks(strip.width()).enumerate() {
                         let (panel, row) = (n / (count - 1), 1 + n % (count - 1));
                         let first = row * packed.stride() + strip.first + panel * strip.width();

@@ -8,7 +8,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::x86::{avx2, avx512};
-use super::{Aligned, LANES, Level, Set};
+use super::{Aligned, LANES, Level, Set, Strip};
 
 /// What 32 bits of a row hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,9 @@ pub(in crate::functional) struct Row {
     pub factor: i32,
 }
 
-/// A panel of a matrix, from column `first` on.
+/// A panel of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Panel<'a> {
-    pub first: usize,
     pub weights: &'a [u32],
     pub starts: &'a [i32],
 }
@@ -211,33 +210,64 @@ impl Packed {
         assert!(rows.iter().all(|row| row.from.saturating_add(reach) <= inputs.groups.len()));
         assert!(rows.iter().all(|row| row.to.saturating_add(self.stride) <= sums.len()));
         for (first, vectors) in panels(self.stride) {
-            let weights = &self.panels[first * self.groups..][..vectors * LANES * self.groups];
-            let panel = Panel { first, weights, starts: &self.starts[first..first + vectors * LANES] };
-            let words = self.width == Width::Words;
-            // SAFETY: the processor has the instructions; each row of inputs holds one entry for each group, part by part, and
-            // each row of sums `stride` entries from `to`, of which `first..first + vectors · LANES` are touched
-            unsafe {
-                match (level.0, vectors, words) {
-                    #[cfg(not(target_arch = "x86_64"))]
-                    (Set::Avx512 | Set::Avx2, ..) => {}
-                    (Set::Plain, ..) => plain(self.width, panel, vectors, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 4, true) => avx512::<4, true>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 2, true) => avx512::<2, true>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, _, true) => avx512::<1, true>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 4, false) => avx512::<4, false>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, 2, false) => avx512::<2, false>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx512, _, false) => avx512::<1, false>(panel, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx2, _, true) => avx2::<true>(panel, vectors, inputs, rows, sums),
-                    #[cfg(target_arch = "x86_64")]
-                    (Set::Avx2, _, false) => avx2::<false>(panel, vectors, inputs, rows, sums),
-                }
+            // SAFETY: each row of inputs holds one entry for each group, part by part, and each row of sums `stride` entries from
+            // `to`, of which `first..first + vectors · LANES` are touched
+            unsafe { self.multiply_panel(level, (first, vectors), inputs, rows, &mut sums[first..]) };
+        }
+    }
+
+    /// Products of rows of words, one after the other, with a strip: `[panel][row][column]`.
+    ///
+    /// # Panics
+    /// If there is no such strip, or no room for sums.
+    pub fn multiply_strip(&self, level: Level, strip: Strip, words: &[u32], sums: &mut [i32]) {
+        let (count, width) = (words.len() / self.groups.max(1), strip.width());
+        assert!(self.width == Width::Words && strip.first + strip.panels * width <= self.stride);
+        assert!(sums.len() >= strip.panels * count * width);
+        let row = |n: usize| Row { from: n * self.groups, to: n * width, factor: 1 };
+        let (rows, inputs): (Vec<Row>, _) =
+            ((0..count).map(row).collect(), Inputs { groups: words, part: self.groups, pitch: 0, fresh: true });
+        for (panel, sums) in sums.chunks_exact_mut((count * width).max(1)).take(strip.panels).enumerate() {
+            let first = strip.first + panel * width;
+            // SAFETY: each row of inputs holds one entry for each group, and each row of sums the columns of a panel
+            unsafe { self.multiply_panel(level, (first, width / LANES), inputs, &rows, sums) };
+        }
+    }
+
+    /// A panel of so many registers from a column on; rows of sums begin with its first column.
+    unsafe fn multiply_panel(
+        &self,
+        level: Level,
+        (first, vectors): (usize, usize),
+        inputs: Inputs,
+        rows: &[Row],
+        sums: &mut [i32],
+    ) {
+        let weights = &self.panels[first * self.groups..][..vectors * LANES * self.groups];
+        let panel = Panel { weights, starts: &self.starts[first..first + vectors * LANES] };
+        let words = self.width == Width::Words;
+        // SAFETY: the processor has the instructions; for the others, as for the caller
+        unsafe {
+            match (level.0, vectors, words) {
+                #[cfg(not(target_arch = "x86_64"))]
+                (Set::Avx512 | Set::Avx2, ..) => {}
+                (Set::Plain, ..) => plain(self.width, panel, vectors, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, 4, true) => avx512::<4, true>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, 2, true) => avx512::<2, true>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, _, true) => avx512::<1, true>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, 4, false) => avx512::<4, false>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, 2, false) => avx512::<2, false>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx512, _, false) => avx512::<1, false>(panel, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx2, _, true) => avx2::<true>(panel, vectors, inputs, rows, sums),
+                #[cfg(target_arch = "x86_64")]
+                (Set::Avx2, _, false) => avx2::<false>(panel, vectors, inputs, rows, sums),
             }
         }
     }
@@ -249,7 +279,7 @@ fn plain(width: Width, panel: Panel, vectors: usize, inputs: Inputs, rows: &[Row
     let byte = |of: u32, k: usize| i32::from(of.to_le_bytes()[k]);
     let signed = |of: u32, k: usize| i32::from(of.to_le_bytes()[k] as i8);
     for row in rows {
-        let sums = &mut sums[row.to + panel.first..][..columns];
+        let sums = &mut sums[row.to..][..columns];
         if inputs.fresh {
             sums.fill(0);
         }

@@ -73,7 +73,7 @@ unsafe fn avx512_block<const M: usize, const V: usize, const WORDS: bool>(
     for m in 0..M {
         // SAFETY: rows of sums have all columns
         unsafe {
-            let sums = sums.as_mut_ptr().add(rows[m].to + panel.first);
+            let sums = sums.as_mut_ptr().add(rows[m].to);
             for (v, &product) in products[m].iter().enumerate() {
                 let sum = _mm512_maskz_loadu_epi32(kept, sums.add(v * LANES));
                 _mm512_storeu_si512(sums.add(v * LANES).cast(), _mm512_add_epi32(sum, product));
@@ -144,7 +144,7 @@ unsafe fn avx2_block<const M: usize, const WORDS: bool>(
     }
     for (products, row) in products.iter().zip(rows) {
         let factor = _mm256_set1_epi32(row.factor);
-        let sums = &mut sums[row.to + panel.first + vector * LANES..][..LANES];
+        let sums = &mut sums[row.to + vector * LANES..][..LANES];
         for (product, sums) in products.iter().zip(sums.chunks_exact_mut(8)) {
             // SAFETY: a chunk is one register
             unsafe {

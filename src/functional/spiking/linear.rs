@@ -10,12 +10,18 @@ use crate::functional::Values;
 use crate::functional::lanes::{Course, Inflow, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
 
+/// Positions whose dense rows are multiplied together: whole tiles of rows, whatever the number of steps, whose sums stay in
+/// the first cache.
+const BLOCK: usize = 6;
+
 /// What some stages send together, each with its gain: a row of numbers for each step of each position. Layers that read the
 /// same stages share it.
 #[derive(Debug)]
 pub(super) struct Stream {
     sources: Vec<(StageId, i32)>,
     pairs: Pairs,
+    /// The same rows as they are, where there are hardly any pairs of zeros; else nothing.
+    words: Vec<u32>,
     /// Where the rows of each position begin, and of the last one end.
     firsts: Vec<usize>,
     /// How many neurons send anything, over all steps and sources.
@@ -44,8 +50,8 @@ impl Population<'_> {
     pub fn behind_linear(&self, stream: &mut Option<Stream>) -> Result<Option<Ran>, FunctionalError> {
         let Some((afferent, short)) = self.linear() else { return Ok(None) };
         if stream.as_ref().is_none_or(|stream| stream.sources != afferent.sources) {
-            let pairs = stream.take().map_or_else(|| Pairs::new(short.inputs), |stream| stream.pairs);
-            *stream = self.stream(afferent, short.inputs, pairs);
+            let memory = stream.take().map_or_else(|| (Pairs::new(short.inputs), vec![]), |it| (it.pairs, it.words));
+            *stream = self.stream(afferent, short.inputs, memory);
         }
         match stream {
             Some(stream) => Ok(Some(self.through(short, stream)?)),
@@ -65,19 +71,31 @@ impl Population<'_> {
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
         let (mut sums, mut rests, driven) = (vec![], true, self.driven() as usize);
-        for strip in short.packed.strips() {
-            for position in 0..grid.positions() {
-                let rows = stream.firsts[position]..stream.firsts[position + 1];
-                let last = if rows.is_empty() { 0 } else { rows.len() as u32 + delay };
-                let least = if fixed { most } else { time_steps.max(last) };
-                let size = rows.len() * strip.width();
-                sums.resize(sums.len().max(strip.panels * size), 0);
+        let (groups, block) = (short.packed.groups(), if stream.words.is_empty() { 1 } else { BLOCK });
+        for (strip, first) in
+            short.packed.strips().flat_map(|strip| (0..grid.positions()).step_by(block).map(move |at| (strip, at)))
+        {
+            let block = first..grid.positions().min(first + block);
+            let rows = stream.firsts[block.start]..stream.firsts[block.end];
+            let (from, size) = (rows.start, rows.len() * strip.width());
+            sums.resize(sums.len().max(strip.panels * size), 0);
+            if stream.words.is_empty() {
                 short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), &mut sums);
+            } else {
+                let words = &stream.words[rows.start * groups..rows.end * groups];
+                short.packed.multiply_strip(self.level, strip, words, &mut sums);
+            }
+            for position in block {
+                let ends = [position, position + 1].map(|position| (stream.firsts[position] - from) * strip.width());
+                let rows = stream.firsts[position + 1] - stream.firsts[position];
+                let last = if rows == 0 { 0 } else { rows as u32 + delay };
+                let least = if fixed { most } else { time_steps.max(last) };
                 let mut marks = fired.marks(position);
                 for panel in 0..strip.panels {
                     let first = strip.first + panel * strip.width();
                     let neurons = first..channels.min(first + strip.width());
-                    let (rows, bias) = (&sums[panel * size..][..size], self.afferents.registers_of_bias(position));
+                    let bias = self.afferents.registers_of_bias(position);
+                    let rows = &sums[panel * size..][ends[0]..ends[1]];
                     let numbers = Numbers::Sums { rows, delay: delay as usize };
                     let inflow = Inflow { numbers, bias: &bias[first..], driven };
                     let course = Course { inflow, steps: (least as usize, most as usize) };
@@ -92,7 +110,7 @@ impl Population<'_> {
 
     /// What the sources of a projection send, of `inputs` channels, as far as it arrives; `None` where it does not fit.
     #[inline(always)]
-    fn stream(&self, afferent: &Afferent, inputs: usize, mut pairs: Pairs) -> Option<Stream> {
+    fn stream(&self, afferent: &Afferent, inputs: usize, memory: (Pairs, Vec<u32>)) -> Option<Stream> {
         let sources: Vec<(&Train, i32)> = self.sources(afferent).filter(|(train, _)| train.last_step > 0).collect();
         let singles: Option<Vec<_>> = sources.iter().map(|(train, _)| train.singles()).collect();
         let gains: Option<Vec<_>> = sources.iter().map(|&(_, gain)| i16::try_from(gain).ok()).collect();
@@ -102,8 +120,11 @@ impl Population<'_> {
             Some((singles, gains)) => Some(singles.into_iter().zip(gains).collect::<Vec<_>>()),
             None => None,
         };
+        let (mut pairs, mut dense) = memory;
         pairs.clear(inputs);
-        let mut stream = Stream { sources: afferent.sources.clone(), pairs, firsts: vec![0], senders: 0 };
+        dense.clear();
+        let is_dense = singles.is_none() && sources.iter().any(|(train, _)| is_dense(train));
+        let mut stream = Stream { sources: afferent.sources.clone(), pairs, words: dense, firsts: vec![0], senders: 0 };
         let (mut words, mut numbers, mut rows) = (vec![0u32; inputs.div_ceil(2)], vec![0; inputs], vec![]);
         for position in self.grid.whole().positions {
             let last = sources.iter().map(|(train, _)| train.last_of(position)).fold(0, u32::max).min(self.last_sent());
@@ -121,22 +142,30 @@ impl Population<'_> {
                         let (now, before) = train.word_changes(position, step);
                         let pairs = now.iter().zip(before);
                         row.iter_mut().zip(pairs).for_each(|(to, (now, before))| *to = now.wrapping_sub(*before));
+                    } else {
+                        numbers.fill(0);
+                        for (train, gain) in &sources {
+                            train.add_run((position, 1), step, *gain, &mut numbers);
+                        }
+                        narrow(&numbers, row).then_some(())?;
+                    }
+                    if is_dense {
+                        stream.words.extend_from_slice(&words);
+                    } else {
                         stream.pairs.push(self.level, &words);
-                        continue;
                     }
-                    numbers.fill(0);
-                    for (train, gain) in &sources {
-                        train.add_run((position, 1), step, *gain, &mut numbers);
-                    }
-                    narrow(&numbers, row).then_some(())?;
-                    stream.pairs.push(self.level, &words);
                 }
             }
-            stream.firsts.push(stream.pairs.rows());
+            stream.firsts.push(if is_dense { stream.words.len() / words.len().max(1) } else { stream.pairs.rows() });
         }
         stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
         Some(stream)
     }
+}
+
+/// Whether so much is sent that leaving out pairs of zeros takes longer than multiplying them, many rows at a time.
+fn is_dense(train: &Train) -> bool {
+    train.spikes * 5 >= train.grid.neurons() as u64 * u64::from(train.last_step) * 3
 }
 
 /// Numbers as words; whether they fit.
