@@ -197,10 +197,7 @@ impl SpikeTrain {
     /// Appends the steps of another train of the same stage.
     pub(crate) fn append(&mut self, other: &Self) {
         match (self, other) {
-            (
-                Self::Spikes { presence, negative, .. },
-                Self::Spikes { presence: more, negative: more_negative, .. },
-            ) => {
+            (Self::Spikes { presence, negative, .. }, Self::Spikes { presence: more, negative: more_negative, .. }) => {
                 presence.extend_from_bitslice(more);
                 negative.extend_from_bitslice(more_negative);
             }

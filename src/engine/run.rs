@@ -19,7 +19,8 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
 /// A step that nobody has begun.
-pub(super) const NOT_YET: StageStep = StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
+pub(super) const NOT_YET: StageStep =
+    StageStep { begins: Cycle::MAX, fires: Cycle::MAX, ends: 0, spikes: 0, packets: 0 };
 
 /// How things stand at the beginning of a step.
 pub(super) struct Start<D> {
@@ -78,7 +79,12 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             drive,
             recorder,
             mesh,
-            slices: machine.seats.iter().zip(changed).map(|(seat, changed)| SliceState::new(seat, first, changed)).collect(),
+            slices: machine
+                .seats
+                .iter()
+                .zip(changed)
+                .map(|(seat, changed)| SliceState::new(seat, first, changed))
+                .collect(),
             parcels: Parcels::default(),
             calendar: BinaryHeap::new(),
             time_steps,

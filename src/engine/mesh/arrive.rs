@@ -24,7 +24,7 @@ impl Mesh<'_> {
     ) {
         let scarce = self.leaving.counts_slots();
         if self.leaving.wheel.to_units().first <= now && (asked || scarce || !self.leaving.patient) {
-            self.eject(now, deliveries);
+            self.eject::<VCS>(now, deliveries);
         }
         let returning = self.leaving.returning.len() + self.leaving.ejected.len();
         if returning > 0 && (scarce || returning >= MANY_SLOTS) {
@@ -51,7 +51,7 @@ impl Mesh<'_> {
     #[inline(always)]
     fn come<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         self.enqueue::<VCS, PAUSING>(flits, now);
-        if VCS != 0 {
+        if VCS != 0 && (flits.len() > 1 || flits[0].part.port() != NOTHING) {
             self.move_on::<VCS, PAUSING>(flits, now);
         }
     }
@@ -79,8 +79,8 @@ impl Mesh<'_> {
     }
 
     /// Units take flits, in the cycles in which they come.
-    fn eject(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let first = deliveries.len();
+    fn eject<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
+        let (first, vcs) = (deliveries.len(), if VCS == 0 { self.vcs } else { VCS });
         let Leaving { wheel, ejected, instant, last, resident, .. } = &mut self.leaving;
         let flits = wheel.to_units_mut();
         while let Some((cycle, taken)) = flits.take_first(now) {
@@ -90,7 +90,7 @@ impl Mesh<'_> {
                     ejected.push(channel);
                 }
                 if part.is_tail() {
-                    let unit = UnitId(self.wiring.behind[channel as usize / self.vcs]);
+                    let unit = UnitId(self.wiring.behind[channel as usize / vcs]);
                     deliveries.push(Delivery { cycle, unit, tag });
                 }
             }
@@ -146,9 +146,12 @@ impl Mesh<'_> {
         for flit in flits {
             let Arrival { queue: at, tag, way, part } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
-            let may =
-                VCS != 0 && part == Part::ONLY && routers[tile].occupied & of_port::<VCS>(own) == 0 && wiring.plain;
-            if let Some(output) = wiring.only_output(way, tile).filter(|_| may) {
+            if VCS != 0
+                && part == Part::ONLY
+                && wiring.plain
+                && routers[tile].occupied & of_port::<VCS>(own) == 0
+                && let Some(output) = wiring.only_output(way, tile)
+            {
                 let port = (tile << wiring.port_bits) + output as usize;
                 if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
                     ports[port].want |= 1 << own;
@@ -159,7 +162,7 @@ impl Mesh<'_> {
             flit.part = Part::asking(NOTHING);
             let outputs = wiring.outputs(way, tile);
             let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.line_up(
+            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.line_up::<PAUSING>(
                 at as usize,
                 flit,
                 now,
@@ -168,10 +171,11 @@ impl Mesh<'_> {
     }
 
     /// The next flits of queues whose first ones have left come to the front.
-    pub(super) fn step_up(&mut self, now: Cycle) {
+    pub(super) fn step_up<const PAUSING: bool>(&mut self, now: Cycle) {
         let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, followed, .. } = self;
         for &at in &*followed {
-            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.step_up(at as usize, now);
+            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }
+                .step_up::<PAUSING>(at as usize, now);
         }
         followed.clear();
     }
@@ -192,14 +196,14 @@ struct Line<'a> {
 impl Line<'_> {
     /// A flit takes its place in a queue.
     #[inline]
-    fn line_up(mut self, at: usize, flit: Flit, now: Cycle) {
+    fn line_up<const PAUSING: bool>(mut self, at: usize, flit: Flit, now: Cycle) {
         let queue = &mut self.queues[at];
         queue.len += 1;
         if queue.len > 1 {
-            return self.line_up_behind(at, flit, now);
+            return self.line_up_behind::<PAUSING>(at, flit, now);
         }
         queue.front = flit;
-        self.come_first(at, flit, now);
+        self.come_first::<PAUSING>(at, flit, now);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
         }
@@ -207,30 +211,30 @@ impl Line<'_> {
 
     /// The next flit of a queue comes to its front.
     #[inline]
-    fn step_up(mut self, at: usize, now: Cycle) {
+    fn step_up<const PAUSING: bool>(mut self, at: usize, now: Cycle) {
         let queue = &mut self.queues[at];
         let next = self.leaving.pool.take(queue.second);
         (queue.front, queue.second) = (next.flit, next.next);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = now + self.wiring.timing.head_cycles;
         }
-        self.come_first(at, next.flit, now + 1);
+        self.come_first::<PAUSING>(at, next.flit, now + 1);
     }
 
     /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
     #[inline]
-    fn come_first(&mut self, at: usize, flit: Flit, from: Cycle) {
+    fn come_first<const PAUSING: bool>(&mut self, at: usize, flit: Flit, from: Cycle) {
         let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
         if flit.is_odd() {
             router.odd |= bit;
-            self.ask_all(tile, at, flit.outputs, from);
+            self.ask_all::<PAUSING>(tile, at, flit.outputs, from);
         } else {
             let odd = router.odd;
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
-            let wants = self.ask(port, bit, from);
-            if wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {
+            let wants = self.ask::<PAUSING>(port, bit, from);
+            if PAUSING && wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {
                 if wants == bit {
                     self.leaving.pauses.put_off(port, from);
                 }
@@ -243,9 +247,9 @@ impl Line<'_> {
 
     /// A queue asks for an output, from a cycle on; those who do.
     #[inline]
-    fn ask(&mut self, nth: usize, bit: u64, from: Cycle) -> u64 {
+    fn ask<const PAUSING: bool>(&mut self, nth: usize, bit: u64, from: Cycle) -> u64 {
         let port = &mut self.ports[nth];
-        if self.leaving.pauses.any() {
+        if PAUSING {
             port.settle(&mut self.downstream[nth], &mut self.leaving.pauses, nth, from);
         }
         port.want |= bit;
@@ -253,17 +257,17 @@ impl Line<'_> {
     }
 
     /// A queue asks for several outputs.
-    fn ask_all(&mut self, tile: usize, at: usize, outputs: u32, from: Cycle) {
+    fn ask_all<const PAUSING: bool>(&mut self, tile: usize, at: usize, outputs: u32, from: Cycle) {
         for output in bits(outputs) {
             let port = self.wiring.port(tile, output);
-            self.ask(port, 1 << at, from);
+            self.ask::<PAUSING>(port, 1 << at, from);
             self.ports_awake.wake(port);
         }
     }
 
     /// The last flit of a queue that has others before it.
     #[inline]
-    fn line_up_behind(&mut self, at: usize, flit: Flit, now: Cycle) {
+    fn line_up_behind<const PAUSING: bool>(&mut self, at: usize, flit: Flit, now: Cycle) {
         let queue = &mut self.queues[at];
         let place = self.leaving.pool.add(flit);
         let last = std::mem::replace(&mut queue.last, place);
@@ -275,7 +279,7 @@ impl Line<'_> {
         let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
         if of_first && self.wiring.cut_through() {
             let (tile, at) = self.wiring.place_of_queue(at);
-            self.ask_all(tile, at, flit.outputs, now);
+            self.ask_all::<PAUSING>(tile, at, flit.outputs, now);
         }
     }
 }

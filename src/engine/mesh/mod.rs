@@ -227,7 +227,7 @@ impl<'w> Mesh<'w> {
                 self.depart::<PAUSING>(now);
             }
             if !self.followed.is_empty() {
-                self.step_up(now);
+                self.step_up::<PAUSING>(now);
             }
             if now >= until || !deliveries.is_empty() {
                 return now;
@@ -274,7 +274,7 @@ impl<'w> Mesh<'w> {
     }
 
     /// Second half of a cycle: units' packet queues send their next flits, and the cycle ends.
-    #[inline]
+    #[inline(always)]
     pub fn launch(&mut self, now: Cycle) {
         if self.sources_awake.any() {
             self.send_all();

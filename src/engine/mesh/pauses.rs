@@ -121,12 +121,12 @@ impl Pauses {
     }
 
     /// A link that somebody has waited for and that can take a flit now.
-    #[inline]
+    #[inline(always)]
     pub fn next_open(&mut self, now: Cycle) -> Option<usize> {
         let first = &mut self.awaited[(now % TURN) as usize];
         let link = *first;
         if link == NOTHING {
-            return self.next_far(now);
+            return if self.far.is_empty() { None } else { self.next_far(now) };
         }
         *first = std::mem::replace(&mut self.links[link as usize].next, link);
         if *first == NOTHING {

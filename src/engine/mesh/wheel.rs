@@ -74,7 +74,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(super) struct Wheel {
     /// For each cycle of a turn the flits that reach routers then; links that take as long as a turn have lists of their own.
-    places: Vec<Place>,
+    places: Box<[Place; TURN as usize]>,
     turn: Turn,
     /// How long links of each kind take; those to units count as long, too.
     cycles: [Cycle; KINDS.next_power_of_two()],
@@ -94,7 +94,7 @@ impl Wheel {
         let mut cycles = [TURN; _];
         cycles[..TO_UNITS as usize].copy_from_slice(&link_cycles[..TO_UNITS as usize]);
         Self {
-            places: vec![Place::EMPTY; TURN as usize],
+            places: Box::new([const { Place::EMPTY }; TURN as usize]),
             turn: Turn::default(),
             cycles,
             far: link_cycles.map(Pending::new),
@@ -147,7 +147,7 @@ impl Wheel {
     }
 
     /// Takes out the flits that reach routers now: one, and the others.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, now: Cycle) -> Option<(Arrival, Vec<Arrival>)> {
         let place = &mut self.places[(now % TURN) as usize];
         let near = place.first.queue != NOTHING;
@@ -156,7 +156,9 @@ impl Wheel {
         } else if self.far_first > now {
             return None;
         }
-        let Place { first, mut others } = std::mem::replace(place, Place::EMPTY);
+        let first = place.first;
+        place.first.queue = NOTHING;
+        let mut others = if place.others.is_empty() { vec![] } else { std::mem::take(&mut place.others) };
         if self.far_first > now {
             return Some((first, others));
         }
