@@ -198,7 +198,8 @@ impl<'w> Mesh<'w> {
     }
 
     /// Cycles from `now` on in which nobody outside has anything to do, and the first half of the one in which somebody may:
-    /// `until`, or an earlier one that brings `deliveries`, or in which the last flit has come. Which one that is.
+    /// `until`, or an earlier one that brings `deliveries` to units that are not patient, or in which the last flit has come.
+    /// Which one that is.
     pub(super) fn carry_until(&mut self, now: Cycle, until: Cycle, deliveries: &mut Vec<Delivery>) -> Cycle {
         match (self.vcs, self.leaving.pauses.any()) {
             (1, false) => self.carry_flits::<1, false>(now, until, deliveries),
@@ -229,7 +230,7 @@ impl<'w> Mesh<'w> {
             if !self.followed.is_empty() {
                 self.step_up::<PAUSING>(now);
             }
-            if now >= until || !deliveries.is_empty() {
+            if now >= until || !(self.leaving.patient || deliveries.is_empty()) {
                 return now;
             }
             self.launch(now);
