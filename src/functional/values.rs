@@ -5,6 +5,8 @@
 pub enum Values {
     /// Spike counts and their maxima, where T is below 128.
     Bytes(Vec<u8>),
+    /// Scores, shares and contexts that fit into 16 bits.
+    Words(Vec<i16>),
     /// Whatever fits into 32 bits.
     Narrow(Vec<i32>),
     /// Anything else.
@@ -31,6 +33,7 @@ impl Values {
     pub(super) fn put<N: Copy + Into<i32>>(&mut self, first: usize, values: &[N]) {
         match self {
             Self::Bytes(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into() as u8),
+            Self::Words(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into() as i16),
             Self::Narrow(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into()),
             Self::Wide(all) => all[first..].iter_mut().zip(values).for_each(|(to, &value)| *to = value.into().into()),
         }
@@ -47,6 +50,7 @@ impl Values {
     pub(super) fn extend<N: Copy + Into<i64>>(&mut self, values: &[N]) {
         match self {
             Self::Bytes(all) => all.extend(values.iter().map(|&value| value.into() as u8)),
+            Self::Words(all) => all.extend(values.iter().map(|&value| value.into() as i16)),
             Self::Narrow(all) => all.extend(values.iter().map(|&value| value.into() as i32)),
             Self::Wide(all) => all.extend(values.iter().map(|&value| value.into())),
         }
@@ -57,6 +61,7 @@ impl Values {
     pub fn len(&self) -> usize {
         match self {
             Self::Bytes(values) => values.len(),
+            Self::Words(values) => values.len(),
             Self::Narrow(values) => values.len(),
             Self::Wide(values) => values.len(),
         }
@@ -73,6 +78,7 @@ impl Values {
     pub fn to_vec(&self) -> Vec<i64> {
         match self {
             Self::Bytes(values) => values.iter().map(|&value| value.into()).collect(),
+            Self::Words(values) => values.iter().map(|&value| value.into()).collect(),
             Self::Narrow(values) => values.iter().map(|&value| value.into()).collect(),
             Self::Wide(values) => values.clone(),
         }
@@ -84,7 +90,12 @@ impl Values {
         match (self, other) {
             (Self::Bytes(own), Self::Bytes(other)) => equal(own, other),
             (Self::Narrow(own), Self::Narrow(other)) => equal(own, other),
-            (Self::Bytes(_) | Self::Narrow(_) | Self::Wide(_), _) => equal(&self.to_vec(), &other.to_vec()),
+            (Self::Words(words), Self::Narrow(wide)) | (Self::Narrow(wide), Self::Words(words)) => {
+                words.iter().zip(wide).map(|(&word, &wide)| usize::from(i32::from(word) == wide)).sum()
+            }
+            (Self::Bytes(_) | Self::Words(_) | Self::Narrow(_) | Self::Wide(_), _) => {
+                equal(&self.to_vec(), &other.to_vec())
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ impl<'g> Map<'g> {
         let source = self.projection.sources[0];
         match (&self.bytes, &values[source.stage.index()]) {
             (Some(packed), Values::Bytes(counts)) => self.multiply_bytes(level, packed, (counts, source.gain), sums),
-            (_, Values::Bytes(_) | Values::Narrow(_) | Values::Wide(_)) => {
+            (_, Values::Bytes(_) | Values::Words(_) | Values::Narrow(_) | Values::Wide(_)) => {
                 self.multiply_words(level, &self.summed(values), sums);
             }
         }
@@ -121,6 +121,7 @@ impl<'g> Map<'g> {
             sum.resize(values.len(), 0);
             match values {
                 Values::Bytes(values) => add(source.gain, values, &mut sum),
+                Values::Words(values) => add(source.gain, values, &mut sum),
                 Values::Narrow(values) => add(source.gain, values, &mut sum),
                 Values::Wide(_) => {}
             }

@@ -160,7 +160,7 @@ impl<'g> IntegerAnn<'g> {
 fn bytes(values: &Values) -> &[u8] {
     match values {
         Values::Bytes(values) => values,
-        Values::Narrow(_) | Values::Wide(_) => &[],
+        Values::Words(_) | Values::Narrow(_) | Values::Wide(_) => &[],
     }
 }
 
@@ -168,7 +168,7 @@ fn bytes(values: &Values) -> &[u8] {
 fn narrow(values: &Values) -> &[i32] {
     match values {
         Values::Narrow(values) => values,
-        Values::Bytes(_) | Values::Wide(_) => &[],
+        Values::Bytes(_) | Values::Words(_) | Values::Wide(_) => &[],
     }
 }
 

@@ -113,7 +113,7 @@ impl Signed<'_> {
             Values::Bytes(counts) => {
                 Some(counts).filter(|_| level.0 == Set::Avx512 && self.usual && self.limit <= i8::MAX.into())
             }
-            Values::Narrow(_) | Values::Wide(_) => None,
+            Values::Words(_) | Values::Narrow(_) | Values::Wide(_) => None,
         }
     }
 

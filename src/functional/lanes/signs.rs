@@ -245,13 +245,20 @@ fn spread_avx512<'a>(
 fn count_avx512(signs: Signs, counts: &mut [i8]) {
     let one = _mm512_set1_epi8(1);
     for ((counts, &plus), &minus) in counts.chunks_mut(WORD).zip(signs.plus).zip(signs.minus) {
+        let counted = |sums| {
+            let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
+            _mm512_mask_sub_epi8(sums, minus, sums, one)
+        };
         let there = u64::MAX >> (WORD - counts.len());
         // SAFETY: only the bytes that are there are loaded and stored
         unsafe {
-            let sums = _mm512_maskz_loadu_epi8(there, counts.as_ptr());
-            let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
-            let sums = _mm512_mask_sub_epi8(sums, minus, sums, one);
-            _mm512_mask_storeu_epi8(counts.as_mut_ptr(), there, sums);
+            if counts.len() == WORD {
+                let sums = counted(_mm512_loadu_si512(counts.as_ptr().cast()));
+                _mm512_storeu_si512(counts.as_mut_ptr().cast(), sums);
+            } else {
+                let sums = counted(_mm512_maskz_loadu_epi8(there, counts.as_ptr()));
+                _mm512_mask_storeu_epi8(counts.as_mut_ptr(), there, sums);
+            }
         }
     }
 }

@@ -41,6 +41,8 @@ trait Kept: Copy + Default + Into<i32> + Into<i64> {
     fn memory(words: &Cell<Vec<i16>>) -> Vec<Self>;
     /// What sends them.
     fn train(grid: Grid, levels: Levels<Self>) -> Train;
+    /// All of them.
+    fn values(values: &[Self]) -> Values;
 }
 
 impl Kept for i32 {
@@ -50,6 +52,9 @@ impl Kept for i32 {
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::graded(grid, levels)
     }
+    fn values(values: &[Self]) -> Values {
+        Values::Narrow(values.to_vec())
+    }
 }
 
 impl Kept for i16 {
@@ -58,6 +63,9 @@ impl Kept for i16 {
     }
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::words(grid, levels)
+    }
+    fn values(values: &[Self]) -> Values {
+        Values::Words(values.to_vec())
     }
 }
 
@@ -106,10 +114,7 @@ impl Graded<'_> {
                 break;
             }
         }
-        ran.values = Values::Narrow(vec![0; neurons]);
-        if accumulated {
-            ran.values.put(0, levels.last());
-        }
+        ran.values = if accumulated { N::values(levels.last()) } else { Values::Narrow(vec![0; neurons]) };
         ran.train = N::train(self.grid, levels);
         Ok(Some(ran))
     }
