@@ -15,7 +15,7 @@ unsafe impl bytemuck::Zeroable for Register {}
 unsafe impl bytemuck::Pod for Register {}
 
 /// Numbers in whole registers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::functional) struct Aligned(Vec<Register>);
 
 impl Aligned {

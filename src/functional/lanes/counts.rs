@@ -262,12 +262,16 @@ fn fill_keys(heads: &mut [Packed], keys: &[i8], (width, channels): (usize, usize
                     // SAFETY: only the channels that are there are loaded
                     unsafe { _mm512_maskz_loadu_epi32(there, key.as_ptr().cast()) }
                 });
-                for (at, row) in transposed(rows).into_iter().enumerate().take((channels - block).min(64) / 4) {
-                    let (head, group) = ((block / 4 + at) / groups, (block / 4 + at) % groups);
+                let (mut head, mut group) = (block / 4 / groups, block / 4 % groups);
+                for row in transposed(rows).into_iter().take((channels - block).min(64) / 4) {
                     let to = first * groups + (group * vectors + register) * LANES;
                     let to = &mut heads[head].panels[to..to + LANES];
                     // SAFETY: there is one register
                     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), row) };
+                    group += 1;
+                    if group == groups {
+                        (head, group) = (head + 1, 0);
+                    }
                 }
             }
         }

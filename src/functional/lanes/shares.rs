@@ -7,7 +7,7 @@
               lengths are asserted just before"
 )]
 
-use super::{Changes, LANES, Level, Set, Table};
+use super::{Aligned, Changes, LANES, Level, Set, Table};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -42,7 +42,7 @@ pub(in crate::functional) struct Block<'a> {
 #[derive(Debug, Default)]
 pub(in crate::functional) struct Shares {
     /// Powers of all scores, row by row.
-    powers: Vec<u32>,
+    powers: Aligned,
 }
 
 impl Shares {
@@ -62,7 +62,9 @@ impl Shares {
         let end = first + rows.saturating_sub(1) * pitch + BLOCK;
         assert!(rows <= MOST_ROWS && end <= scores.len().min(now.len()).min(before.len()));
         assert!(earlier.is_none_or(|earlier| end <= earlier.len()));
-        self.powers.resize(rows * BLOCK, 0);
+        if self.powers.len() != rows * BLOCK {
+            self.powers = Aligned::zeros(rows * BLOCK);
+        }
         // the largest score has the first power, so that sums are no smaller than that, and quotients fit into 32 bits
         #[cfg(target_arch = "x86_64")]
         if level.0 == Set::Avx512 && u64::from(table.numbers()[0]) << 32 > 1 << scale.fraction {

@@ -5,7 +5,7 @@ use super::train::{Levels, Train};
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
-use crate::functional::lanes::{Changes, CountProducts, HeadProduct, Level, Packed, Shares};
+use crate::functional::lanes::{Aligned, Changes, CountProducts, HeadProduct, LANES, Level, Packed, Shares};
 use crate::functional::softmax::Prepared;
 use crate::graph::SoftmaxRule;
 use crate::units::Grid;
@@ -138,7 +138,9 @@ impl Graded<'_> {
                 *step = sent;
                 sent > 0 && sent <= train.last_step
             }
-            Counts::Bytes(counts) => train.count_all(sent, counts),
+            Counts::Bytes(counts) => {
+                train.count_all(sent, &mut bytemuck::cast_slice_mut(counts)[..train.grid.neurons()])
+            }
             Counts::Numbers(counts) => {
                 if !accumulated {
                     counts.fill(0);
@@ -153,7 +155,7 @@ impl Graded<'_> {
         let accumulated = self.options.semantics.attention == Attention::Accumulated;
         let neurons = train.grid.neurons();
         if train.singles().is_some() && bytes {
-            Counts::Bytes(vec![0; neurons])
+            Counts::Bytes(Aligned::zeros(neurons.div_ceil(size_of::<u32>()).next_multiple_of(LANES)))
         } else if accumulated && train.levels().is_some() {
             Counts::Levels { step: 0 }
         } else if accumulated && train.word_levels().is_some() && !bytes {
@@ -189,7 +191,7 @@ enum Counts {
         step: u32,
     },
     /// Counts of single spikes.
-    Bytes(Vec<i8>),
+    Bytes(Aligned),
     Numbers(Vec<i32>),
 }
 
@@ -220,9 +222,9 @@ impl Counts {
     }
 
     /// All of them as bytes; nothing where they are none.
-    fn bytes(&self) -> &[i8] {
+    fn bytes(&self, train: &Train) -> &[i8] {
         match self {
-            Self::Bytes(bytes) => bytes,
+            Self::Bytes(bytes) => &bytemuck::cast_slice(bytes)[..train.grid.neurons()],
             Self::Levels { .. } | Self::Words { .. } | Self::Numbers(_) => &[],
         }
     }
@@ -259,8 +261,8 @@ impl Compute<i16> for Scores<Product<'_, CountProducts>> {
 
     #[inline(always)]
     fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
-        let Product { counts: [queries, keys], product, .. } = &mut self.0;
-        Some(product.scores_of(queries.bytes(), keys.bytes(), now, before))
+        let Product { trains, counts: [queries, keys], product, .. } = &mut self.0;
+        Some(product.scores_of(queries.bytes(trains[0]), keys.bytes(trains[1]), now, before))
     }
 }
 
@@ -294,7 +296,7 @@ impl Compute<i16> for Contexts<Product<'_, CountProducts>> {
     #[inline(always)]
     fn compute(&mut self, _: u32, now: &mut [i16], before: &[i16]) -> Option<Changes> {
         let Product { trains, counts: [shares, values], product, .. } = &mut self.0;
-        product.contexts_of(shares.words(trains[0]), values.bytes(), now, before)
+        product.contexts_of(shares.words(trains[0]), values.bytes(trains[1]), now, before)
     }
 }
 

@@ -7,6 +7,9 @@ use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
 use multiversion::multiversion;
 
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
 /// What one stage sends.
 #[derive(Debug)]
 pub(super) struct Train {
@@ -42,8 +45,10 @@ pub(super) struct Levels<N> {
     neurons: usize,
     /// Whether they go on from step to step, so that changes are sent; else each step is by itself.
     accumulated: bool,
-    /// Values of step t, in the order of the grid, from `t · neurons`; step 0 is rest, and none follow after those there are.
+    /// Values of step t, in the order of the grid, from `t · neurons` on, behind numbers that mean nothing, so that they begin
+    /// where a line of the cache does; step 0 is rest, and none follow after those there are.
     values: Vec<N>,
+    skipped: usize,
     /// Steps whose values there are, rest included.
     steps: usize,
     spikes: u64,
@@ -54,32 +59,38 @@ pub(super) struct Levels<N> {
 impl<N: Copy + Default + Into<i32>> Levels<N> {
     /// Values at rest, with room for so many steps, in memory that may hold anything.
     pub fn new(neurons: usize, accumulated: bool, steps: usize, mut values: Vec<N>) -> Self {
-        values.reserve_exact(neurons.saturating_mul(steps.min(64)).saturating_sub(values.len()));
-        values.resize(values.len().max(neurons), N::default());
-        values[..neurons].fill(N::default());
-        Self { neurons, accumulated, values, steps: 1, spikes: 0, negative: 0, last_step: 0 }
+        let line = LINE / size_of::<N>();
+        values.reserve_exact((neurons.saturating_mul(steps.min(64)) + line).saturating_sub(values.len()));
+        let skipped = values.as_ptr().align_offset(LINE).min(line);
+        values.resize(values.len().max(skipped + neurons), N::default());
+        values[skipped..skipped + neurons].fill(N::default());
+        Self { neurons, accumulated, values, skipped, steps: 1, spikes: 0, negative: 0, last_step: 0 }
     }
 
     /// The latest values.
     pub fn last(&self) -> &[N] {
-        &self.values[(self.steps - 1) * self.neurons..][..self.neurons]
+        self.row(self.steps - 1)
     }
 
     /// The values after a step.
     #[inline(always)]
     pub fn at(&self, step: u32) -> &[N] {
-        let row = (step as usize).min(self.steps - 1);
-        &self.values[row * self.neurons..][..self.neurons]
+        self.row((step as usize).min(self.steps - 1))
+    }
+
+    #[inline(always)]
+    fn row(&self, step: usize) -> &[N] {
+        &self.values[self.skipped + step * self.neurons..][..self.neurons]
     }
 
     /// The values of a step, which may be anything, to be computed, and those that they are sent as changes of; all steps before it are
     /// as they were.
     #[inline(always)]
     pub fn begin(&mut self, step: u32) -> (&mut [N], &[N]) {
-        let (first, neurons) = (step as usize * self.neurons, self.neurons);
+        let (first, neurons) = (self.skipped + step as usize * self.neurons, self.neurons);
         self.values.resize(self.values.len().max(first + neurons), N::default());
         while self.steps <= step as usize {
-            let to = self.steps * neurons;
+            let to = self.skipped + self.steps * neurons;
             if self.steps < step as usize && self.accumulated {
                 self.values.copy_within(to - neurons..to, to);
             } else if self.steps < step as usize {
@@ -89,7 +100,7 @@ impl<N: Copy + Default + Into<i32>> Levels<N> {
         }
         let (before, now) = self.values.split_at_mut(first);
         let now = &mut now[..neurons];
-        (now, if self.accumulated { &before[first - neurons..] } else { &before[..neurons] })
+        (now, if self.accumulated { &before[first - neurons..] } else { &before[self.skipped..][..neurons] })
     }
 
     /// Notes what is sent in a step whose values have been computed; says whether anything is.
@@ -108,7 +119,7 @@ impl<N: Copy + Default + Into<i32>> Levels<N> {
         }
         // rest is zero
         let before = if self.accumulated { step as usize - 1 } else { 0 };
-        let row = |row: usize| &self.values[row * self.neurons + first..][..length];
+        let row = |row: usize| &self.row(row)[first..][..length];
         (row(step as usize), row(before))
     }
 
