@@ -176,6 +176,15 @@ impl<'a> Machine<'a> {
         Ok(Self { program, graph, timing, seats, ways, slice_at, control_flits, order, spans: 1, wiring })
     }
 
+    /// Which of the sources of a slice another one is.
+    #[inline]
+    pub(super) fn source_of(&self, slice: usize, sender: SliceId) -> Option<usize> {
+        let sources = &self.program.slices[slice].sources;
+        // Slices of one stage follow each other, so that it is rarely looked for.
+        let near = sender.index().wrapping_sub(sources.first()?.index());
+        if sources.get(near) == Some(&sender) { Some(near) } else { sources.binary_search(&sender).ok() }
+    }
+
     /// The route of each spike of a slice.
     pub(super) fn route_of(&self, slice: usize) -> impl Fn(&Spike) -> RouteId {
         let (part, routes) = (self.seats[slice].part, &self.program.route_of[slice]);

@@ -102,7 +102,6 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         let mut deliveries = vec![];
         self.begin();
         loop {
-            now = self.mesh.carry_until(now, if R::WATCHES { now } else { self.due() }, &mut deliveries);
             for delivery in deliveries.drain(..) {
                 self.receive(delivery);
             }
@@ -111,10 +110,12 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             }
             self.mesh.launch(now);
             self.recorder.ends(now, &self.mesh);
-            now = match self.mesh.next(now).unwrap_or(Cycle::MAX).min(self.due()) {
-                Cycle::MAX if self.at_rest(now)? => break,
-                Cycle::MAX => now,
-                next => next,
+            // Who watches sees every cycle in which anything is due.
+            let until = if R::WATCHES { self.mesh.next(now).unwrap_or(Cycle::MAX).min(self.due()) } else { self.due() };
+            now = match self.mesh.carry_on(now, until, &mut deliveries) {
+                Some(next) => next,
+                None if self.at_rest(now)? => break,
+                None => now,
             };
         }
         Ok(self.done())
@@ -144,7 +145,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         match kind {
             Kind::Spikes => self.receive_spikes(slice, tag, cycle),
             Kind::Token { packets } => {
-                if let Ok(source) = here.sources.binary_search(&sender) {
+                if let Some(source) = self.machine.source_of(slice, sender) {
                     self.slices[slice].take_token(source, step, packets);
                 }
                 self.parcels.taken(tag);
@@ -162,7 +163,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
 
     fn receive_spikes(&mut self, slice: usize, tag: u32, now: Cycle) {
         let Parcel { sender, step, .. } = *self.parcels.get(tag);
-        let source = self.machine.program.slices[slice].sources.binary_search(&sender).ok();
+        let source = self.machine.source_of(slice, sender);
         let state = &mut self.slices[slice];
         // A packet that nobody announced may come too late; it is taken as soon as possible.
         let soonest = state.step + u32::from(state.firing);
@@ -184,7 +185,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
     pub fn integrate(&mut self, slice: usize, tag: u32, now: Cycle) {
         let (seat, state) = (&self.machine.seats[slice], &mut self.slices[slice]);
         let sender = self.parcels.get(tag).sender;
-        let source = self.machine.program.slices[slice].sources.binary_search(&sender).ok();
+        let source = self.machine.source_of(slice, sender);
         let spikes = &self.parcels.get(tag).spikes;
         let (mut begin, mut all_operations) = (None, 0);
         for spike in spikes {

@@ -132,7 +132,7 @@ impl<'m, D: Spikes> Scout<'m, D> {
             let spikes = std::slice::from_ref(spike);
             drive.receive(to, stage, spikes);
             if marks {
-                let source = machine.program.slices[to].sources.binary_search(&SliceId::at(slice)).ok();
+                let source = machine.source_of(to, SliceId::at(slice));
                 mark(&machine.seats[to], &mut changed[to], source, spikes);
             }
         }

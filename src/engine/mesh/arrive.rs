@@ -35,10 +35,10 @@ impl Mesh<'_> {
                 self.reopen::<VCS>(link, now);
             }
         }
-        let Some((mut first, mut others)) = self.leaving.wheel.take(now) else { return };
+        let Some((first, mut others)) = self.leaving.wheel.take(now) else { return };
         if others.is_empty() {
             if VCS == 0 || !self.come_alone::<VCS, PAUSING>(first, now) {
-                self.come::<VCS, PAUSING>(std::slice::from_mut(&mut first), now);
+                self.come::<VCS, PAUSING>(&mut [first], now);
             }
             return;
         }

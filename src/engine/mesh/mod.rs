@@ -194,51 +194,72 @@ impl<'w> Mesh<'w> {
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        self.carry_until(now, now, deliveries);
-    }
-
-    /// Cycles from `now` on in which nobody outside has anything to do, and the first half of the one in which somebody may:
-    /// `until`, or an earlier one that brings `deliveries` to units that are not patient, or in which the last flit has come.
-    /// Which one that is.
-    pub(super) fn carry_until(&mut self, now: Cycle, until: Cycle, deliveries: &mut Vec<Delivery>) -> Cycle {
         match (self.vcs, self.leaving.pauses.any()) {
-            (1, false) => self.carry_flits::<1, false>(now, until, deliveries),
-            (1, true) => self.carry_flits::<1, true>(now, until, deliveries),
-            (2, false) => self.carry_flits::<2, false>(now, until, deliveries),
-            (2, true) => self.carry_flits::<2, true>(now, until, deliveries),
-            _ => self.carry_flits::<0, true>(now, until, deliveries),
+            (1, false) => self.carry_flits::<1, false>(now, true, deliveries),
+            (1, true) => self.carry_flits::<1, true>(now, true, deliveries),
+            (2, false) => self.carry_flits::<2, false>(now, true, deliveries),
+            (2, true) => self.carry_flits::<2, true>(now, true, deliveries),
+            _ => self.carry_flits::<0, true>(now, true, deliveries),
         }
     }
 
-    /// The same; `VCS` is the number of virtual channels, or 0 for any other one, and `PAUSING` says whether there may be links
-    /// that do not take a flit in every cycle.
-    fn carry_flits<const VCS: usize, const PAUSING: bool>(
+    /// From the end of a cycle to the first half of the next one in which somebody outside may have something to do: `until`, or
+    /// an earlier one that brings `deliveries` to units that are not patient, or in which the last flit has come. Which one that
+    /// is; none if nothing will happen any more.
+    pub(super) fn carry_on(&mut self, now: Cycle, until: Cycle, deliveries: &mut Vec<Delivery>) -> Option<Cycle> {
+        match (self.vcs, self.leaving.pauses.any()) {
+            (1, false) => self.carry_on_flits::<1, false>(now, until, deliveries),
+            (1, true) => self.carry_on_flits::<1, true>(now, until, deliveries),
+            (2, false) => self.carry_on_flits::<2, false>(now, until, deliveries),
+            (2, true) => self.carry_on_flits::<2, true>(now, until, deliveries),
+            _ => self.carry_on_flits::<0, true>(now, until, deliveries),
+        }
+    }
+
+    fn carry_on_flits<const VCS: usize, const PAUSING: bool>(
         &mut self,
         mut now: Cycle,
         mut until: Cycle,
         deliveries: &mut Vec<Delivery>,
-    ) -> Cycle {
+    ) -> Option<Cycle> {
         loop {
-            self.now = now;
-            self.arrive::<VCS, PAUSING>(now, now >= until, deliveries);
-            if self.ports_awake.any() {
-                self.visit_all::<VCS, PAUSING>(now);
+            let first = self.first(now);
+            if first == Cycle::MAX {
+                // What nobody waits for takes its time, too.
+                let last = self.leaving.last();
+                until = if last > now { until.min(last) } else { until };
             }
-            if PAUSING && VCS == 1 && !self.departing.is_empty() {
-                self.depart::<PAUSING>(now);
+            now = first.min(until);
+            if now == Cycle::MAX {
+                return None;
             }
-            if !self.followed.is_empty() {
-                self.step_up::<PAUSING>(now);
-            }
-            if now >= until || !(self.leaving.patient || deliveries.is_empty()) {
-                return now;
+            self.carry_flits::<VCS, PAUSING>(now, now == until, deliveries);
+            if now == until || !(self.leaving.patient || deliveries.is_empty()) {
+                return Some(now);
             }
             self.launch(now);
-            let next = self.first(now);
-            if next == Cycle::MAX {
-                until = until.min(self.leaving.last().max(now));
-            }
-            now = next.min(until);
+        }
+    }
+
+    /// See [`Mesh::carry`]; `VCS` is the number of virtual channels, or 0 for any other one, and `PAUSING` says whether there may
+    /// be links that do not take a flit in every cycle. Patient units take their flits only where they are `asked` to.
+    #[inline(always)]
+    fn carry_flits<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        now: Cycle,
+        asked: bool,
+        deliveries: &mut Vec<Delivery>,
+    ) {
+        self.now = now;
+        self.arrive::<VCS, PAUSING>(now, asked, deliveries);
+        if self.ports_awake.any() {
+            self.visit_all::<VCS, PAUSING>(now);
+        }
+        if PAUSING && VCS == 1 && !self.departing.is_empty() {
+            self.depart::<PAUSING>(now);
+        }
+        if !self.followed.is_empty() {
+            self.step_up::<PAUSING>(now);
         }
     }
 
