@@ -11,11 +11,11 @@ mod look_up;
 mod pairs;
 mod product;
 mod raster;
+mod reached;
 mod rows;
 mod scatter;
 mod shares;
 mod signs;
-mod windows;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -27,11 +27,11 @@ pub(super) use look_up::Table;
 pub(super) use pairs::{Pairs, Strip};
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use raster::{Marks, Raster};
+pub(super) use reached::{Reached, Row as WordRow, Sent, WORDS};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
 pub(super) use shares::{BLOCK, Block, MOST_ROWS, Scale, Shares};
 pub(super) use signs::{Signs, Spread, WORD, count_rows, list, mark, spread};
-pub(super) use windows::track_largest;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.
 pub(super) const LANES: usize = 16;

@@ -12,6 +12,8 @@ pub(in crate::functional) struct Raster {
     pub firsts: Vec<usize>,
     /// The last step of each position in which it fires, from 1; or 0.
     pub lasts: Vec<u32>,
+    /// How often each position fires.
+    pub sent: Vec<u32>,
     /// How many spikes there are, and how many of them are negative.
     pub spikes: u64,
     pub negative: u64,
@@ -24,6 +26,14 @@ pub(in crate::functional) struct Marks<'a> {
     row: usize,
     /// The last step in which anything is fired, from 1; or 0.
     pub last: usize,
+    spikes: u32,
+    negative: u32,
+}
+
+/// What a position has fired in all its steps.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::functional) struct Done {
+    last: usize,
     spikes: u32,
     negative: u32,
 }
@@ -45,6 +55,27 @@ impl<'a> Marks<'a> {
         self.negative += minus.count_ones();
         self.last = self.last.max(step + 1);
     }
+
+    /// Puts words of what is fired in a step, from 0.
+    #[inline(always)]
+    pub fn put(&mut self, step: usize, (plus, minus): (&[u64], &[u64])) {
+        let (row, half) = (&mut self.bits[step * self.row..][..self.row], self.row / 2);
+        let (mut above, mut below) = (0, 0);
+        for word in 0..half {
+            (row[word], row[half + word]) = (plus[word], minus[word]);
+            above += plus[word].count_ones();
+            below += minus[word].count_ones();
+        }
+        self.spikes += above + below;
+        self.negative += below;
+        self.last = if above + below > 0 { step + 1 } else { self.last };
+    }
+
+    /// All that was fired.
+    #[inline(always)]
+    pub fn done(self) -> Done {
+        Done { last: self.last, spikes: self.spikes, negative: self.negative }
+    }
 }
 
 impl Raster {
@@ -56,22 +87,42 @@ impl Raster {
         courses: impl ExactSizeIterator<Item = Course<'c>>,
         mut fire: impl FnMut(Course<'c>, &mut Marks),
     ) {
-        let (mut end, mut rows) = (self.bits.len(), self.bits.len() / row);
         for (left, course) in (1..=courses.len()).rev().zip(courses) {
-            let most = course.steps.1 * row;
-            if self.bits.len() < end + most {
-                self.bits.resize(end + left * most, 0);
-            }
-            let mut marks = Marks::new(&mut self.bits[end..end + most], row);
+            let mut marks = self.begin((row, course.steps.1, left));
             fire(course, &mut marks);
-            let Marks { last, spikes, negative, .. } = marks;
-            self.firsts.push(rows);
-            self.lasts.push(last as u32);
-            self.spikes += u64::from(spikes);
-            self.negative += u64::from(negative);
-            rows += last;
-            end += last * row;
+            let done = marks.done();
+            self.end(row, done, left == 1);
         }
-        self.bits.truncate(end);
+    }
+
+    /// The next position, to fire at most so many rows of so many words; room is made for as many positions at once.
+    #[inline(always)]
+    pub fn begin(&mut self, (row, most, left): (usize, usize, usize)) -> Marks<'_> {
+        let first = self.next() * row;
+        if self.bits.len() < first + most * row {
+            self.bits.resize(first + left * most * row, 0);
+        }
+        Marks::new(&mut self.bits[first..first + most * row], row)
+    }
+
+    /// Notes what the position fired that was begun; forgets the room behind the last one.
+    #[inline(always)]
+    pub fn end(&mut self, row: usize, done: Done, last: bool) {
+        let next = self.next();
+        self.firsts.push(next);
+        self.lasts.push(done.last as u32);
+        self.sent.push(done.spikes);
+        self.spikes += u64::from(done.spikes);
+        self.negative += u64::from(done.negative);
+        if last {
+            self.bits.truncate((next + done.last) * row);
+        }
+    }
+
+    /// How many rows there are.
+    #[inline(always)]
+    fn next(&self) -> usize {
+        let last = self.firsts.last().zip(self.lasts.last());
+        last.map_or(0, |(first, last)| first + *last as usize)
     }
 }

@@ -105,11 +105,11 @@ impl Signs<'_> {
     }
 }
 
-/// Adds rows of signs to rows of counts of so many channels, which wrap.
+/// Adds rows of signs to counts of so many channels, which wrap: each to those from its place on.
 #[inline(always)]
 pub(in crate::functional) fn count_rows<'a>(
     level: Level,
-    rows: impl Iterator<Item = Signs<'a>>,
+    rows: impl Iterator<Item = (Signs<'a>, usize)>,
     channels: usize,
     counts: &mut [i8],
 ) {
@@ -118,14 +118,14 @@ pub(in crate::functional) fn count_rows<'a>(
         // SAFETY: the processor has the instructions
         return unsafe { count_rows_avx512(rows, channels, counts) };
     }
-    rows.zip(counts.chunks_exact_mut(channels.max(1))).for_each(|(signs, counts)| signs.count_into(level, counts));
+    rows.for_each(|(signs, to)| signs.count_into(level, &mut counts[to..to + channels]));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_rows_avx512<'a>(rows: impl Iterator<Item = Signs<'a>>, channels: usize, counts: &mut [i8]) {
-    for (signs, counts) in rows.zip(counts.chunks_exact_mut(channels.max(1))) {
-        count_avx512(signs, counts);
+fn count_rows_avx512<'a>(rows: impl Iterator<Item = (Signs<'a>, usize)>, channels: usize, counts: &mut [i8]) {
+    for (signs, to) in rows {
+        count_avx512(signs, &mut counts[to..to + channels]);
     }
 }
 

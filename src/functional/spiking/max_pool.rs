@@ -1,10 +1,11 @@
 //! Max-pools through all their steps, one window after the other.
 
-use super::spikes::{Firing, Spikes};
+use super::reached::Columns;
+use super::spikes::Firing;
 use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
-use crate::functional::lanes::{Level, track_largest};
+use crate::functional::lanes::Level;
 use crate::graph::Taps;
 use crate::units::{Grid, Window};
 use multiversion::multiversion;
@@ -16,6 +17,7 @@ pub(super) struct Windows {
     covered: Vec<Vec<u32>>,
     /// Windows over each input position.
     over: Vec<u64>,
+    columns: Columns,
 }
 
 impl Windows {
@@ -25,7 +27,8 @@ impl Windows {
         for position in source.whole().positions {
             taps.of(position).iter().for_each(|tap| covered[tap.position as usize].push(position));
         }
-        Self { covered, over: source.whole().positions.map(|position| taps.of(position).len() as u64).collect() }
+        let over = source.whole().positions.map(|position| taps.of(position).len() as u64).collect();
+        Self { covered, over, columns: Columns::new(window, source, output) }
     }
 }
 
@@ -45,58 +48,42 @@ pub(super) fn run(
     let delay = options.schedule.delay();
     let mut ran = Ran::new(grid, last_input);
     ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
-    let spikes = match source.singles() {
+    let mut spikes = Firing::new(level, grid, steps);
+    let sent = steps.saturating_sub(delay);
+    match source.singles() {
         // counts of single spikes are no larger than the steps, and change by one
         Some(singles) if steps <= i8::MAX as u32 => {
-            of_singles(windows, (singles, source.grid), (grid, options.record), (steps, delay, level), &mut ran)
+            let operations = (0..).zip(&windows.over).map(|(at, over)| over * u64::from(singles.sent_by(at, sent)));
+            ran.operations += operations.sum::<u64>();
+            ran.values = Values::Bytes(windows.columns.run(singles, (sent as usize, delay as usize), &mut spikes));
+            ran.train = Train::spikes(grid, spikes);
+            if options.record {
+                ran.count_widths(steps);
+            }
         }
         Some(_) | None => {
             for (position, over) in (0..).zip(&windows.over) {
-                let sends = (1..=steps.saturating_sub(delay)).map(|step| source.senders(position, step));
+                let sends = (1..=sent).map(|step| source.senders(position, step));
                 ran.operations += over * sends.sum::<usize>() as u64;
             }
             let maxima = maxima(windows, (source, steps, delay), grid.channels as usize);
-            let mut spikes = Firing::new(level, grid, steps);
             changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;
-            spikes
+            ran.train = Train::spikes(grid, spikes);
         }
-    };
-    ran.train = Train::spikes(grid, spikes);
+    }
     Ok(ran)
 }
 
-/// The maxima of counts of single spikes, step by step.
-#[inline(always)]
-fn of_singles(
-    windows: &Windows,
-    (singles, source): (&Spikes, Grid),
-    (grid, record): (Grid, bool),
-    (steps, delay, level): (u32, u32, Level),
-    ran: &mut Ran,
-) -> Firing {
-    let channels = grid.channels as usize;
-    let mut counts = vec![0i8; source.neurons()];
-    let mut maxima = vec![0i8; grid.neurons()];
-    let mut spikes = Firing::of_steps(level, grid, steps);
-    for step in 1..=steps {
-        for ((position, row), over) in (0..).zip(counts.chunks_exact_mut(channels)).zip(&windows.over) {
-            let signs = singles.at(position, step.saturating_sub(delay));
-            ran.operations += over * signs.count() as u64;
-            signs.count_into(level, row);
+impl Ran {
+    /// Counts the widths of what its spikes add up to, step by step.
+    fn count_widths(&mut self, steps: u32) {
+        let mut counts = vec![0; self.train.grid.neurons()];
+        for step in 1..=steps {
+            self.train.count_all(step, &mut counts);
+            self.widths.count(step, &counts);
         }
-        for ((position, covered), largest) in windows.covered.iter().enumerate().zip(maxima.chunks_exact_mut(channels))
-        {
-            track_largest(level, &counts, covered, largest, spikes.row(position, step));
-        }
-        if record {
-            ran.widths.count(step, &maxima);
-        }
+        self.widths.rest(steps, &counts);
     }
-    if record {
-        ran.widths.rest(steps, &maxima);
-    }
-    ran.values.extend(&maxima);
-    spikes
 }
 
 /// The maximum of each window after each step, `[step][window][channel]`.

@@ -6,6 +6,7 @@ mod linear;
 mod max_pool;
 mod neurons;
 mod planes;
+mod reached;
 mod rested;
 mod scattered;
 mod scratch;

@@ -21,8 +21,8 @@ impl Firing {
         let rows = grid.positions().saturating_mul((steps as usize).min(MOST_STEPS));
         let bits = Vec::with_capacity(rows.saturating_mul(2 * words(grid)));
         let firsts = Vec::with_capacity(grid.positions() + 1);
-        let lasts = Vec::with_capacity(grid.positions());
-        Self { level, grid, raster: Raster { bits, firsts, lasts, spikes: 0, negative: 0 } }
+        let [lasts, sent] = [(); 2].map(|()| Vec::with_capacity(grid.positions()));
+        Self { level, grid, raster: Raster { bits, firsts, lasts, sent, spikes: 0, negative: 0 } }
     }
 
     /// As many steps of every position, in which nothing has been fired yet.
@@ -61,14 +61,6 @@ impl Firing {
         let (first, end) = (firsts[position] * row, firsts.get(position + 1).map(|end| end * row));
         let end = end.unwrap_or(self.raster.bits.len());
         Marks::new(&mut self.raster.bits[first..end], row)
-    }
-
-    /// The row of a position and step, from 1, where they were made ahead.
-    #[inline(always)]
-    pub fn row(&mut self, position: usize, step: u32) -> (&mut [u64], &mut [u64]) {
-        let words = words(self.grid);
-        let first = (self.raster.firsts[position] + step as usize - 1) * 2 * words;
-        self.raster.bits[first..first + 2 * words].split_at_mut(words)
     }
 }
 
@@ -145,6 +137,26 @@ impl Spikes {
         &raster.bits[first..first + raster.lasts[position].min(steps) as usize * row]
     }
 
+    /// Words of bits, row after row.
+    pub fn bits(&self) -> &[u64] {
+        &self.fired.raster.bits
+    }
+
+    /// Where the words of a position begin, and the last step that there is of them, or 0.
+    #[inline(always)]
+    pub fn place(&self, position: usize) -> (usize, u32) {
+        (self.fired.raster.firsts[position] * 2 * words(self.fired.grid), self.fired.raster.lasts[position])
+    }
+
+    /// How often a position fires in the first steps.
+    #[inline(always)]
+    pub fn sent_by(&self, position: usize, steps: u32) -> u32 {
+        if self.fired.raster.lasts[position] <= steps {
+            return self.fired.raster.sent[position];
+        }
+        self.rows(position, steps).iter().map(|word| word.count_ones()).sum()
+    }
+
     /// Adds what positions fire in a step to counts, which wrap; gives how many channels fire.
     #[inline(always)]
     pub fn count_run(&self, positions: impl Iterator<Item = u32>, step: u32, counts: &mut [i8]) -> usize {
@@ -214,17 +226,20 @@ impl Spikes {
 fn count(raster: &mut Raster, words: usize) {
     (raster.spikes, raster.negative) = (0, 0);
     raster.lasts.clear();
+    raster.sent.clear();
     for ends in raster.firsts.windows(2) {
-        let mut last = 0;
+        let (mut last, mut sent) = (0, 0);
         let rows = raster.bits[ends[0] * 2 * words..ends[1] * 2 * words].chunks_exact(2 * words);
         for (step, row) in (1..).zip(rows) {
             let ones = |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
             let (plus, minus) = (ones(&row[..words]), ones(&row[words..]));
             raster.spikes += plus + minus;
+            sent += plus + minus;
             raster.negative += minus;
             last = if plus + minus > 0 { step } else { last };
         }
         raster.lasts.push(last);
+        raster.sent.push(sent as u32);
     }
 }
 

@@ -364,8 +364,9 @@ impl Train {
     #[inline(always)]
     pub fn count_all(&self, step: u32, counts: &mut [i8]) -> bool {
         let Some(spikes) = self.singles().filter(|_| step > 0 && step <= self.last_step) else { return false };
-        let rows = self.grid.whole().positions.map(|position| spikes.at(position, step));
-        count_rows(spikes.level(), rows, self.grid.channels as usize, counts);
+        let channels = self.grid.channels as usize;
+        let rows = self.grid.whole().positions.map(|at| (spikes.at(at, step), at as usize * channels));
+        count_rows(spikes.level(), rows, channels, counts);
         true
     }
 

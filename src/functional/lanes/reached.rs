@@ -1,0 +1,319 @@
+//! Counts as bits: for each count a plane of the channels that have reached it. The largest of several counts is reached where
+//! any of them has reached it.
+
+#![allow(
+    unsafe_code,
+    reason = "instructions beyond the baseline are called after the processor was asked for them, and registers are arrays"
+)]
+
+use super::{Level, Set, WORD};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+/// Words of a register: rows of words are padded to a multiple of it.
+pub(in crate::functional) const WORDS: usize = 8;
+
+/// Rows of words in whole registers.
+#[derive(Debug)]
+pub(in crate::functional) struct Row {
+    /// Words of a row of positions, those among them that send anything, and of a row of windows.
+    pub size: usize,
+    pub sending: Range<usize>,
+    pub across: usize,
+    /// Where the words under each tap of a row of windows begin.
+    pub taps: Vec<usize>,
+}
+
+/// What the channels of a row of positions have reached, and those of the rows under a window, step by step.
+#[derive(Debug)]
+pub(in crate::functional) struct Reached<'a> {
+    row: &'a Row,
+    /// Steps that there are, and rows under a window.
+    steps: usize,
+    height: usize,
+    /// How many counts any channel has reached.
+    most: usize,
+    /// Of the row that is laid out, for each count the channels that have reached it.
+    counts: Vec<u64>,
+    /// For each count, `[row under the window][step]`: the windows in which any channel of the row has reached it.
+    rows: Vec<u64>,
+    /// The last step of each of these rows in which anything is sent.
+    lasts: Vec<usize>,
+    /// For each count the windows of a row that have reached it.
+    largest: Vec<u64>,
+}
+
+/// Where the words of a row are found, each among rows of bits that go on from step to step.
+#[derive(Debug)]
+pub(in crate::functional) struct Sent<'a> {
+    pub bits: &'a [u64],
+    /// Where each word of positive spikes is in the first step, and the last step that there is of it, or 0.
+    pub firsts: &'a [u64],
+    pub lasts: &'a [u64],
+    /// From those to the negative spikes, and to the next step.
+    pub negative: usize,
+    pub pitch: usize,
+}
+
+impl<'a> Reached<'a> {
+    /// Nothing is reached, for `height` rows under a window, and as many steps.
+    pub fn new(row: &'a Row, (height, steps): (usize, usize)) -> Self {
+        let lasts = vec![0; height];
+        Self { row, steps, height, most: 0, counts: vec![], rows: vec![], lasts, largest: vec![] }
+    }
+
+    /// Takes what the next row of positions sends in its first `last` steps.
+    #[inline(always)]
+    pub fn lay(&mut self, level: Level, (y, last): (usize, usize), sent: &Sent) {
+        let slot = y % self.height;
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { self.lay_avx512((slot, last), sent) };
+        }
+        let _ = level;
+        self.lay_in::<[u64; WORDS]>((slot, last), sent);
+    }
+
+    /// Finds how the largest counts of windows change that see some rows, the last ones laid out, `[step][word]`; gives how many
+    /// steps there are in which they may.
+    #[inline(always)]
+    pub fn track(&mut self, level: Level, seen: Range<usize>, signs: [&mut [u64]; 2]) -> usize {
+        let slots: Vec<usize> = seen.map(|y| y % self.height).filter(|&slot| self.lasts[slot] > 0).collect();
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { self.track_avx512(&slots, signs) };
+        }
+        let _ = level;
+        self.track_in::<[u64; WORDS]>(&slots, signs)
+    }
+
+    /// The largest counts of the row of windows that was tracked last, of so many channels.
+    #[inline(always)]
+    pub fn largest(&self, level: Level, channels: usize, largest: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { self.largest_avx512(channels, largest) };
+        }
+        let _ = level;
+        let words = channels.div_ceil(WORD);
+        for (x, largest) in largest.chunks_exact_mut(channels).enumerate() {
+            let count = |word: usize, bit: usize| {
+                let reached = |most: usize| self.largest[most * self.row.across + x * words + word] >> bit & 1;
+                (0..self.most).map(reached).sum::<u64>() as u8
+            };
+            largest.iter_mut().enumerate().for_each(|(at, largest)| *largest = count(at / WORD, at % WORD));
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn lay_avx512(&mut self, row: (usize, usize), sent: &Sent) {
+        self.lay_in::<__m512i>(row, sent);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn track_avx512(&mut self, slots: &[usize], signs: [&mut [u64]; 2]) -> usize {
+        self.track_in::<__m512i>(slots, signs)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn largest_avx512(&self, channels: usize, largest: &mut [u8]) {
+        let (mut at, one) = (0, _mm512_set1_epi8(1));
+        for largest in largest.chunks_exact_mut(channels) {
+            for largest in largest.chunks_mut(WORD) {
+                let mut count = _mm512_setzero_si512();
+                for most in 0..self.most {
+                    count = _mm512_mask_add_epi8(count, self.largest[most * self.row.across + at], count, one);
+                }
+                // SAFETY: only the bytes that are there are stored
+                unsafe {
+                    _mm512_mask_storeu_epi8(largest.as_mut_ptr().cast(), u64::MAX >> (WORD - largest.len()), count)
+                };
+                at += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn lay_in<B: Bits>(&mut self, (slot, last): (usize, usize), sent: &Sent) {
+        let Row { size, across, .. } = *self.row;
+        self.lasts[slot] = last;
+        self.counts.fill(0);
+        for step in 0..last {
+            for at in self.row.sending.clone().step_by(WORDS) {
+                let plus = B::gather(sent, (at, step), 0);
+                let minus = B::gather(sent, (at, step), sent.negative);
+                self.step::<B>((at, step), [plus, minus]);
+            }
+            // no count is larger than the steps so far; all are there after the last one
+            for most in 0..if step + 1 < last { self.most.min(step + 1) } else { self.most } {
+                let reached = &self.counts[most * size..][..size];
+                let to = self.row(most, slot, step);
+                for at in (0..across).step_by(WORDS) {
+                    let under = |tap: &usize| B::load(reached, tap + at);
+                    let joint = self.row.taps.iter().fold(B::none(), |joint, tap| joint.or(under(tap)));
+                    joint.store(&mut self.rows, to + at);
+                }
+            }
+        }
+    }
+
+    /// Where a row begins under a window, of a count and a step.
+    #[inline(always)]
+    fn row(&self, most: usize, slot: usize, step: usize) -> usize {
+        ((most * self.height + slot) * self.steps + step) * self.row.across
+    }
+
+    /// Those who fire reach one count more, or one less.
+    #[inline(always)]
+    fn step<B: Bits>(&mut self, (at, step): (usize, usize), [mut plus, mut minus]: [B; 2]) {
+        let size = self.row.size;
+        for most in 0..self.most.min(step + 1) {
+            let before = B::load(&self.counts, most * size + at);
+            before.or(plus).store(&mut self.counts, most * size + at);
+            plus = before.and(plus);
+        }
+        if plus.any() {
+            self.most += 1;
+            self.counts.resize(self.most * size, 0);
+            self.rows.resize(self.row(self.most, 0, 0), 0);
+            plus.store(&mut self.counts, (self.most - 1) * size + at);
+        }
+        if minus.any() {
+            for most in (0..self.most.min(step)).rev() {
+                let before = B::load(&self.counts, most * size + at);
+                before.without(minus).store(&mut self.counts, most * size + at);
+                minus = minus.without(before);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn track_in<B: Bits>(&mut self, slots: &[usize], [plus, minus]: [&mut [u64]; 2]) -> usize {
+        let across = self.row.across;
+        let last = slots.iter().map(|&slot| self.lasts[slot]).max().unwrap_or(0);
+        self.largest.clear();
+        self.largest.resize(self.most * across, 0);
+        for step in 0..last {
+            for at in (0..across).step_by(WORDS) {
+                let (mut up, mut down) = (B::none(), B::none());
+                for most in 0..self.most.min(step + 1) {
+                    // rows stay what they are after their last step
+                    let row = |slot: usize| self.row(most, slot, step.min(self.lasts[slot] - 1));
+                    let join = |now: B, &slot: &usize| now.or(B::load(&self.rows, row(slot) + at));
+                    let (now, before) =
+                        (slots.iter().fold(B::none(), join), B::load(&self.largest, most * across + at));
+                    up = up.or(now.without(before));
+                    down = down.or(before.without(now));
+                    now.store(&mut self.largest, most * across + at);
+                }
+                up.store(plus, step * across + at);
+                down.store(minus, step * across + at);
+            }
+        }
+        last
+    }
+}
+
+/// Bits of a register.
+trait Bits: Copy {
+    /// Those of words from a place on.
+    fn load(words: &[u64], at: usize) -> Self;
+    /// Those of a row from a place on in a step, so far from the positive ones.
+    fn gather(sent: &Sent, at: (usize, usize), beyond: usize) -> Self;
+    fn store(self, words: &mut [u64], at: usize);
+    fn none() -> Self;
+    fn or(self, other: Self) -> Self;
+    fn and(self, other: Self) -> Self;
+    fn without(self, other: Self) -> Self;
+    fn any(self) -> bool;
+}
+
+impl Bits for [u64; WORDS] {
+    #[inline(always)]
+    fn load(words: &[u64], at: usize) -> Self {
+        let words = &words[at..at + WORDS];
+        std::array::from_fn(|at| words[at])
+    }
+    #[inline(always)]
+    fn store(self, words: &mut [u64], at: usize) {
+        words[at..at + WORDS].copy_from_slice(&self);
+    }
+    #[inline(always)]
+    fn gather(sent: &Sent, (at, step): (usize, usize), beyond: usize) -> Self {
+        std::array::from_fn(|lane| {
+            let place = sent.firsts[at + lane] as usize + step * sent.pitch + beyond;
+            if sent.lasts[at + lane] > step as u64 { sent.bits[place] } else { 0 }
+        })
+    }
+    #[inline(always)]
+    fn none() -> Self {
+        [0; WORDS]
+    }
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        std::array::from_fn(|at| self[at] | other[at])
+    }
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        std::array::from_fn(|at| self[at] & other[at])
+    }
+    #[inline(always)]
+    fn without(self, other: Self) -> Self {
+        std::array::from_fn(|at| self[at] & !other[at])
+    }
+    #[inline(always)]
+    fn any(self) -> bool {
+        self != [0; WORDS]
+    }
+}
+
+// SAFETY of all below: these are only used where the processor was asked for them, and slices hold a register
+#[cfg(target_arch = "x86_64")]
+impl Bits for __m512i {
+    #[inline(always)]
+    fn load(words: &[u64], at: usize) -> Self {
+        unsafe { _mm512_loadu_si512(words[at..at + WORDS].as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn store(self, words: &mut [u64], at: usize) {
+        unsafe { _mm512_storeu_si512(words[at..at + WORDS].as_mut_ptr().cast(), self) }
+    }
+    #[inline(always)]
+    fn gather(sent: &Sent, (at, step): (usize, usize), beyond: usize) -> Self {
+        let (first, last) = (Self::load(sent.firsts, at), Self::load(sent.lasts, at));
+        // only words that are there are loaded
+        unsafe {
+            let place = _mm512_add_epi64(first, _mm512_set1_epi64((step * sent.pitch + beyond) as i64));
+            let sends = _mm512_cmpgt_epu64_mask(last, _mm512_set1_epi64(step as i64));
+            let there = _mm512_mask_cmplt_epu64_mask(sends, place, _mm512_set1_epi64(sent.bits.len() as i64));
+            _mm512_mask_i64gather_epi64::<8>(_mm512_setzero_si512(), there, place, sent.bits.as_ptr().cast())
+        }
+    }
+    #[inline(always)]
+    fn none() -> Self {
+        unsafe { _mm512_setzero_si512() }
+    }
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        unsafe { _mm512_or_si512(self, other) }
+    }
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        unsafe { _mm512_and_si512(self, other) }
+    }
+    #[inline(always)]
+    fn without(self, other: Self) -> Self {
+        unsafe { _mm512_andnot_si512(other, self) }
+    }
+    #[inline(always)]
+    fn any(self) -> bool {
+        unsafe { _mm512_test_epi64_mask(self, self) != 0 }
+    }
+}
