@@ -129,6 +129,54 @@ fn count_rows_avx512<'a>(rows: impl Iterator<Item = (Signs<'a>, usize)>, channel
     }
 }
 
+/// Adds rows of signs of some positions, for each so many steps one after the other, to rows of counts of each step, which wrap.
+///
+/// # Panics
+/// If there are fewer rows of either.
+#[inline(always)]
+pub(in crate::functional) fn count_steps<'a>(
+    level: Level,
+    positions: impl Iterator<Item = (&'a [u64], usize)>,
+    channels: usize,
+    counts: &mut [i8],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if level.0 == Set::Avx512 {
+        // SAFETY: the processor has the instructions
+        return unsafe { count_steps_avx512(positions, channels, counts) };
+    }
+    let words = channels.div_ceil(WORD);
+    for (rows, steps) in positions {
+        for step in 0..steps {
+            let (plus, minus) = rows[step * 2 * words..][..2 * words].split_at(words);
+            Signs { plus, minus }.count_into(level, &mut counts[step * channels..][..channels]);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn count_steps_avx512<'a>(positions: impl Iterator<Item = (&'a [u64], usize)>, channels: usize, counts: &mut [i8]) {
+    let (words, one) = (channels.div_ceil(WORD), _mm512_set1_epi8(1));
+    for (rows, steps) in positions {
+        assert!(steps * channels <= counts.len());
+        for step in 0..steps {
+            let row = &rows[step * 2 * words..][..2 * words];
+            for word in 0..words {
+                let there = u64::MAX >> (WORD - (channels - word * WORD).min(WORD));
+                // SAFETY: only the counts that are there are loaded and stored
+                unsafe {
+                    let counts = counts.as_mut_ptr().add(step * channels + word * WORD);
+                    let sums = _mm512_maskz_loadu_epi8(there, counts);
+                    let sums = _mm512_mask_add_epi8(sums, row[word], sums, one);
+                    let sums = _mm512_mask_sub_epi8(sums, row[words + word], sums, one);
+                    _mm512_mask_storeu_epi8(counts, there, sums);
+                }
+            }
+        }
+    }
+}
+
 /// Calls `each` with every number and whether its bit is set: without branches, so that it becomes a loop over registers.
 #[inline(always)]
 fn each_lane<N>(bits: &[u64], numbers: &mut [N], each: impl Fn(&mut N, bool)) {
@@ -384,6 +432,10 @@ mod tests {
                     let bits = [&plus[..], &minus, &plus, &minus].concat();
                     let two = Spread { rows: &bits, first: length, times: 3 };
                     let one = Spread { rows: &bits[..2 * words], first: 0, times: 1 };
+                    let mut counts = vec![126; 2 * length];
+                    count_steps(level, [(&bits[..], 2), (&bits[..], 1)].into_iter(), length, &mut counts);
+                    let twice = [0, 1].map(|step| signs.iter().map(move |&sign| 126i8.wrapping_add(sign * (2 - step))));
+                    assert!(counts.iter().copied().eq(twice.into_iter().flatten()), "{level:?}, {length} signs");
                     let mut bytes = vec![9; 3 * length];
                     let all = spread(level, [two, one].into_iter(), (length, length), &mut bytes);
                     assert_eq!(all, 7 * wanted.len() as u64);

@@ -417,6 +417,11 @@ impl Population<'_> {
         }
         for (at, steps) in self.sent(arrivals) {
             let seen = afferent.seen(arrivals.positions.start + at);
+            let to = |sent| arrivals.to(at, sent, delay);
+            if let Some(senders) = scratch.push_counts(self.sources(afferent), short, seen, (steps, to)) {
+                operations += (senders * short.outputs) as u64;
+                continue;
+            }
             for sent in repeats + 1..=steps {
                 let to = arrivals.to(at, sent, delay);
                 operations += (scratch.push(self.sources(afferent), short, seen, (sent, to)) * short.outputs) as u64;

@@ -8,7 +8,7 @@ use crate::functional::lanes::{Bundle, List, Row, push_words};
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub bundle: Bundle,
-    /// Numbers that arrive in one step, and counts of spikes.
+    /// Numbers that arrive in one step, or in several ones, and counts of spikes.
     numbers: Vec<i32>,
     counts: Vec<i8>,
     /// Rows of a product.
@@ -45,14 +45,6 @@ impl Scratch {
         self.numbers.resize(short.all_inputs, 0);
         let mut senders = 0;
         for (train, gain) in sources {
-            if let (Some(spikes), Some(tap)) = (train.singles(), alike(seen)) {
-                self.counts.clear();
-                self.counts.resize(short.inputs, 0);
-                senders += spikes.count_run(seen.iter().map(|seen| seen.position), step, &mut self.counts);
-                let pairs = self.numbers[tap as usize * short.inputs..].iter_mut().zip(&self.counts);
-                pairs.for_each(|(sum, &count)| *sum = sum.wrapping_add(gain.wrapping_mul(count.into())));
-                continue;
-            }
             for seen in seen {
                 let row = &mut self.numbers[seen.tap as usize * short.inputs..][..seen.count as usize * short.inputs];
                 senders += train.add_run((seen.position, seen.count), step, gain, row);
@@ -62,6 +54,38 @@ impl Scratch {
             push_words(&mut self.numbers, &mut self.inputs, |from, factor| self.rows.push(Row { from, to, factor }));
         }
         senders
+    }
+
+    /// Pushes all that arrives in the first steps, each as a row of a product, where it is single spikes that are counted
+    /// before they are weighted; gives how many there are. `None` where it is anything else.
+    #[inline(always)]
+    pub fn push_counts<'t>(
+        &mut self,
+        sources: impl Iterator<Item = (&'t Train, i32)>,
+        short: &Short,
+        seen: &[Seen],
+        (steps, to): (u32, impl Fn(u32) -> usize),
+    ) -> Option<usize> {
+        let (tap, inputs, each) = (alike(seen)? as usize, short.inputs, short.all_inputs);
+        self.numbers.clear();
+        self.numbers.resize(each * steps as usize, 0);
+        let mut senders = 0;
+        for (train, gain) in sources {
+            let spikes = train.singles()?;
+            self.counts.clear();
+            self.counts.resize(inputs * steps as usize, 0);
+            let positions = seen.iter().map(|seen| seen.position as usize);
+            senders += spikes.count_steps(positions, steps, &mut self.counts);
+            for (numbers, counts) in self.numbers.chunks_exact_mut(each).zip(self.counts.chunks_exact(inputs)) {
+                let pairs = numbers[tap * inputs..].iter_mut().zip(counts);
+                pairs.for_each(|(sum, &count)| *sum = sum.wrapping_add(gain.wrapping_mul(count.into())));
+            }
+        }
+        for (step, numbers) in (1..).zip(self.numbers.chunks_exact_mut(each)) {
+            let to = to(step);
+            push_words(numbers, &mut self.inputs, |from, factor| self.rows.push(Row { from, to, factor }));
+        }
+        Some(senders)
     }
 }
 

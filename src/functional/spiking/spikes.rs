@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{LANES, Level, Marks, Raster, Signs, WORD, list, mark};
+use crate::functional::lanes::{LANES, Level, Marks, Raster, Signs, WORD, count_steps, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -157,15 +157,15 @@ impl Spikes {
         self.rows(position, steps).iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Adds what positions fire in a step to counts, which wrap; gives how many channels fire.
+    /// Adds what positions fire in the first steps to counts of each step, which wrap; gives how many spikes there are.
     #[inline(always)]
-    pub fn count_run(&self, positions: impl Iterator<Item = u32>, step: u32, counts: &mut [i8]) -> usize {
+    pub fn count_steps(&self, positions: impl Iterator<Item = usize>, steps: u32, counts: &mut [i8]) -> usize {
         let mut all = 0;
-        for position in positions {
-            let signs = self.at(position, step);
-            signs.count_into(self.level(), counts);
-            all += signs.count();
-        }
+        let rows = positions.map(|position| {
+            all += self.sent_by(position, steps) as usize;
+            (self.rows(position, steps), self.fired.raster.lasts[position].min(steps) as usize)
+        });
+        count_steps(self.level(), rows, self.fired.grid.channels as usize, counts);
         all
     }
 
