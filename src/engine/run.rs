@@ -4,7 +4,7 @@ use super::drive::Spikes;
 use super::fire::marked;
 use super::machine::Seat;
 use super::marks::Marks;
-use super::mesh::{Delivery, Mesh, Packet};
+use super::mesh::{AtRest, Delivery, Mesh, Packet};
 use super::packets::{Kind, Parcel, Parcels, Spike};
 use super::recorder::Recorder;
 use super::state::{Outgoing, SliceState};
@@ -113,9 +113,9 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             // Who watches sees every cycle in which anything is due.
             let until = if R::WATCHES { self.mesh.next(now).unwrap_or(Cycle::MAX).min(self.due()) } else { self.due() };
             now = match self.mesh.carry_on(now, until, &mut deliveries) {
-                Some(next) => next,
-                None if self.at_rest(now)? => break,
-                None => now,
+                Ok(next) => next,
+                Err(AtRest(last)) if self.at_rest(last)? => break,
+                Err(AtRest(last)) => last,
             };
         }
         Ok(self.done())

@@ -259,11 +259,13 @@ fn a_wrong_route_shows_as_wrong_spikes() {
             node.local.retain(|&to| to != lost);
         }
     });
-    let live =
-        Machine::new(&program, &hardware.topology, &hardware.timing, &graph).unwrap().live(&image, 2, trace.steps);
-    match live {
-        Ok(outcome) => assert_ne!(outcome.trace.unwrap().trains, trace.trains),
-        Err(error) => panic!("{error}"),
+    let mut machine = Machine::new(&program, &hardware.topology, &hardware.timing, &graph).unwrap();
+    let live = machine.live(&image, 2, trace.steps).unwrap();
+    assert_ne!(live.trace.as_ref().unwrap().trains, trace.trains);
+    // What is lost shows in spans of steps, too, though they begin with what should have come.
+    for spans in [2, 3, trace.steps] {
+        machine.spans = spans;
+        assert_eq!(machine.live(&image, 2, trace.steps).unwrap(), live, "in {spans} spans");
     }
 }
 

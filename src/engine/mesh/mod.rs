@@ -70,6 +70,10 @@ pub struct Delivery {
     pub tag: u32,
 }
 
+/// Nothing will happen any more, after this cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AtRest(pub Cycle);
+
 /// In which order the routers of one cycle are visited; nothing depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
@@ -205,8 +209,13 @@ impl<'w> Mesh<'w> {
 
     /// From the end of a cycle to the first half of the next one in which somebody outside may have something to do: `until`, or
     /// an earlier one that brings `deliveries` to units that are not patient, or in which the last flit has come. Which one that
-    /// is; none if nothing will happen any more.
-    pub(super) fn carry_on(&mut self, now: Cycle, until: Cycle, deliveries: &mut Vec<Delivery>) -> Option<Cycle> {
+    /// is, or the last one of all and an error if nothing will happen any more.
+    pub(super) fn carry_on(
+        &mut self,
+        now: Cycle,
+        until: Cycle,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<Cycle, AtRest> {
         match (self.vcs, self.leaving.pauses.any()) {
             (1, false) => self.carry_on_flits::<1, false>(now, until, deliveries),
             (1, true) => self.carry_on_flits::<1, true>(now, until, deliveries),
@@ -221,21 +230,22 @@ impl<'w> Mesh<'w> {
         mut now: Cycle,
         mut until: Cycle,
         deliveries: &mut Vec<Delivery>,
-    ) -> Option<Cycle> {
+    ) -> Result<Cycle, AtRest> {
         loop {
             let first = self.first(now);
             if first == Cycle::MAX {
                 // What nobody waits for takes its time, too.
                 let last = self.leaving.last();
                 until = if last > now { until.min(last) } else { until };
+                if until == Cycle::MAX {
+                    // Patient units have not been told of these.
+                    return if deliveries.is_empty() { Err(AtRest(now)) } else { Ok(now) };
+                }
             }
             now = first.min(until);
-            if now == Cycle::MAX {
-                return None;
-            }
             self.carry_flits::<VCS, PAUSING>(now, now == until, deliveries);
             if now == until || !(self.leaving.patient || deliveries.is_empty()) {
-                return Some(now);
+                return Ok(now);
             }
             self.launch(now);
         }
