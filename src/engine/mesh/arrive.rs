@@ -124,7 +124,7 @@ impl Mesh<'_> {
             let downstream = &mut self.downstream[link];
             port.settle(downstream, &mut self.leaving.pauses, link, now);
             let odd = self.routers[link >> self.wiring.port_bits].odd;
-            if port.credited != 0 && port.held & !odd != 0 {
+            if port.credited != 0 && port.want & port.held & !odd != 0 {
                 return self.departing.push(link as u32);
             }
         }
@@ -235,7 +235,8 @@ impl Line<'_> {
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
             let wants = self.ask::<PAUSING>(port, bit, from);
             if PAUSING && wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {
-                if wants == bit {
+                // A longer packet may hold the channel, and wait for its next flit.
+                if wants == bit && self.ports[port].held == 0 {
                     self.leaving.pauses.put_off(port, from);
                 }
                 self.leaving.pauses.wait(port, from);

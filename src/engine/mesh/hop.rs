@@ -297,3 +297,55 @@ fn alone<const VCS: usize>(occupied: u64) -> u64 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Delivery, Order, Packet};
+    use super::*;
+    use crate::hardware::Multicast;
+    use crate::units::UnitId;
+
+    /// What comes when, if units send packets of up to `longest` flits to each other at random.
+    fn traffic(wiring: &Wiring, longest: u64, every: u64) -> (Vec<Delivery>, Vec<u64>) {
+        let (mut mesh, mut state) = (Mesh::new(wiring, Order::Forward), every);
+        let mut below = |count: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % count
+        };
+        let mut deliveries = vec![];
+        for now in 0..3000 {
+            mesh.carry(now, &mut deliveries);
+            for tag in 0..wiring.units() as u32 {
+                if now < 2000 && below(every) == 0 {
+                    // Half of them go to one unit, where they meet.
+                    let to = if below(2) == 0 { 0 } else { below(wiring.units() as u64) as u32 };
+                    let packet = Packet { tag, way: wiring.toward(UnitId(to)), flits: 1 + below(longest) as u16 };
+                    mesh.inject(UnitId(tag), packet);
+                }
+            }
+            mesh.launch(now);
+        }
+        (deliveries, mesh.link_flits())
+    }
+
+    #[test]
+    fn short_cuts_lead_where_the_allocator_does() {
+        let mut hardware = crate::load::hardware(std::path::Path::new("mesh28"), &[]).unwrap();
+        hardware.topology.mesh = crate::hardware::Mesh { columns: 4, rows: 3 };
+        hardware.topology.layout = vec!["C".into()];
+        hardware.topology.noc.multicast = Multicast::Unicast;
+        for (vcs, interval, buffer) in [(1, 1, 8), (1, 2, 2), (1, 7, 3), (1, 41, 8), (1, 150, 2), (2, 1, 2), (2, 7, 8)]
+        {
+            (hardware.topology.noc.virtual_channels, hardware.topology.noc.buffer_flits) = (vcs, buffer);
+            hardware.timing.noc.flit_interval_cycles = interval;
+            let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
+            let mut general = wiring.clone();
+            assert!(std::mem::replace(&mut general.plain, false));
+            for (longest, every) in [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)] {
+                let (quick, wanted) = (traffic(&wiring, longest, every), traffic(&general, longest, every));
+                let case = format!("{vcs} channels, {interval} cycles, {buffer} slots, {longest} flits, 1 in {every}");
+                assert!(quick == wanted && !wanted.0.is_empty(), "{case}");
+            }
+        }
+    }
+}
