@@ -57,14 +57,18 @@ impl<S: Arithmetic> LookUp<S> {
 
     /// All bytes of an image.
     pub fn all(&self, image: &[u8]) -> Vec<S> {
-        let (channels, mut pixels) = (self.known.len(), vec![S::default(); image.len()]);
-        for (channel, known) in self.known.iter().enumerate() {
-            let pairs =
-                pixels.iter_mut().skip(channel).step_by(channels).zip(image.iter().skip(channel).step_by(channels));
-            pairs.for_each(|(pixel, &byte)| *pixel = known[usize::from(byte)]);
+        match &self.known[..] {
+            [red, green, blue] => each([red, green, blue], image),
+            known => image.iter().zip(known.iter().cycle()).map(|(&byte, known)| known[usize::from(byte)]).collect(),
         }
-        pixels
     }
+}
+
+/// All bytes of an image of so many channels, whole pixels at a time.
+fn each<S: Copy, const C: usize>(known: [&[S; 256]; C], image: &[u8]) -> Vec<S> {
+    let pixels = image.as_chunks::<C>().0.iter();
+    let pixels: Vec<[S; C]> = pixels.map(|pixel| std::array::from_fn(|at| known[at][usize::from(pixel[at])])).collect();
+    pixels.into_flattened()
 }
 
 /// `(byte / 255 − mean) / std` for each byte; `mean` and `std` hold one value for each channel.

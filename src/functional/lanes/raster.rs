@@ -119,6 +119,15 @@ impl Raster {
         }
     }
 
+    /// Notes what some channels of a position fired, for which room was made ahead.
+    #[inline(always)]
+    pub fn add(&mut self, position: usize, done: Done) {
+        self.lasts[position] = self.lasts[position].max(done.last as u32);
+        self.sent[position] += done.spikes;
+        self.spikes += u64::from(done.spikes);
+        self.negative += u64::from(done.negative);
+    }
+
     /// How many rows there are.
     #[inline(always)]
     fn next(&self) -> usize {

@@ -222,12 +222,10 @@ pub(in crate::functional) struct Spread<'a> {
     pub rows: &'a [u64],
     /// Where the bytes of the first step begin.
     pub first: usize,
-    /// How often each sign counts.
-    pub times: u32,
 }
 
 /// Writes what positions fire as bytes, `1 + sign` for each channel, those of a step `pitch` bytes behind those of the step
-/// before. Gives how many signs there are, each as often as it counts.
+/// before.
 ///
 /// # Panics
 /// If a row reaches beyond the bytes.
@@ -237,36 +235,30 @@ pub(in crate::functional) fn spread<'a>(
     positions: impl Iterator<Item = Spread<'a>>,
     (channels, pitch): (usize, usize),
     bytes: &mut [u8],
-) -> u64 {
+) {
     #[cfg(target_arch = "x86_64")]
     if level.0 == Set::Avx512 {
         // SAFETY: the processor has the instructions
         return unsafe { spread_avx512(positions, (channels, pitch), bytes) };
     }
     let _ = level;
-    let (words, mut all) = (channels.div_ceil(WORD), 0);
-    for Spread { rows, first, times } in positions {
+    let words = channels.div_ceil(WORD);
+    for Spread { rows, first } in positions {
         for (row, at) in rows.chunks_exact(2 * words).zip((first..).step_by(pitch)) {
             let (signs, to) = (Signs { plus: &row[..words], minus: &row[words..] }, &mut bytes[at..at + channels]);
             to.fill(1);
             signs.each(|channel, sign| to[channel] = (1 + sign) as u8);
-            all += signs.count() as u64 * u64::from(times);
         }
     }
-    all
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,popcnt")]
-fn spread_avx512<'a>(
-    positions: impl Iterator<Item = Spread<'a>>,
-    (channels, pitch): (usize, usize),
-    bytes: &mut [u8],
-) -> u64 {
-    let (words, one, mut all) = (channels.div_ceil(WORD), _mm512_set1_epi8(1), 0);
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn spread_avx512<'a>(positions: impl Iterator<Item = Spread<'a>>, (channels, pitch): (usize, usize), bytes: &mut [u8]) {
+    let (words, one) = (channels.div_ceil(WORD), _mm512_set1_epi8(1));
     let behind = u64::MAX >> (words * WORD - channels);
-    for Spread { rows, first, times } in positions {
-        let (mut signs, steps) = (0, rows.len() / (2 * words));
+    for Spread { rows, first } in positions {
+        let steps = rows.len() / (2 * words);
         let bytes = &mut bytes[first..];
         assert!(steps == 0 || (steps - 1) * pitch + channels <= bytes.len());
         for step in 0..steps {
@@ -279,12 +271,9 @@ fn spread_avx512<'a>(
                     let to = bytes.as_mut_ptr().add(step * pitch + word * WORD);
                     _mm512_mask_storeu_epi8(to.cast(), there, signed);
                 }
-                signs += plus.count_ones() + minus.count_ones();
             }
         }
-        all += u64::from(signs) * u64::from(times);
     }
-    all
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -430,15 +419,14 @@ mod tests {
                     row.add_to_words(-3, &mut added);
                     assert!(added.iter().zip(&sums).all(|(&word, &sum)| i32::from(word) == sum), "{level:?}");
                     let bits = [&plus[..], &minus, &plus, &minus].concat();
-                    let two = Spread { rows: &bits, first: length, times: 3 };
-                    let one = Spread { rows: &bits[..2 * words], first: 0, times: 1 };
+                    let two = Spread { rows: &bits, first: length };
+                    let one = Spread { rows: &bits[..2 * words], first: 0 };
                     let mut counts = vec![126; 2 * length];
                     count_steps(level, [(&bits[..], 2), (&bits[..], 1)].into_iter(), length, &mut counts);
                     let twice = [0, 1].map(|step| signs.iter().map(move |&sign| 126i8.wrapping_add(sign * (2 - step))));
                     assert!(counts.iter().copied().eq(twice.into_iter().flatten()), "{level:?}, {length} signs");
                     let mut bytes = vec![9; 3 * length];
-                    let all = spread(level, [two, one].into_iter(), (length, length), &mut bytes);
-                    assert_eq!(all, 7 * wanted.len() as u64);
+                    spread(level, [two, one].into_iter(), (length, length), &mut bytes);
                     assert_eq!(bytes, signs.repeat(3).iter().map(|&sign| (1 + sign) as u8).collect::<Vec<_>>());
                 }
             }

@@ -102,10 +102,8 @@ impl Population<'_> {
         arrivals.lasts.clear();
         match (arrivals.way, &arrivals.planes[..]) {
             (Way::Steady, _) => arrivals.lasts.resize(positions.len(), self.driven()),
-            (Way::Products, [planes]) => {
-                let last = |&step: &u32| if step > 0 { step + self.options.schedule.delay() } else { 0 };
-                arrivals.lasts.extend(planes[0].lasts[positions].iter().map(last));
-            }
+            // spikes arrive in the step in which they are sent
+            (Way::Products, [planes]) => arrivals.lasts.extend_from_slice(&planes[0].lasts[positions]),
             _ => arrivals.lasts.extend(positions.map(|position| self.last_of(position))),
         }
         let last = arrivals.lasts.iter().copied().max().unwrap_or(0);
@@ -244,10 +242,11 @@ impl Population<'_> {
         let mut operations = 0;
         for afferent in &self.afferents.projections {
             let short = afferent.short.as_ref().filter(|_| size_of::<V>() == size_of::<i32>());
-            let planes = short.and_then(|short| self.lay_planes(quick, afferent, short));
+            // no closures here: those are not compiled for the caller's instruction set
+            let planes = if let Some(short) = short { self.lay_planes(quick, afferent, short) } else { None };
             let short = short.filter(|_| planes.is_none());
             let (planes, by_planes) = planes.unwrap_or_default();
-            let scattered = short.and_then(|short| self.scatter_all(afferent, short));
+            let scattered = if let Some(short) = short { self.scatter_all(afferent, short) } else { None };
             let (scattered, by_scattering) = scattered.unwrap_or_default();
             operations += by_planes + by_scattering;
             arrivals.planes.push(planes);
@@ -302,15 +301,12 @@ impl Population<'_> {
             rows.clear();
             let delay = self.options.schedule.delay();
             for step in 0..plane.steps {
-                let last = |&last: &u32| last > step + delay;
-                let to = |at| arrivals.to(at, step + 1, delay);
-                let all = arrivals.positions.clone().enumerate();
-                let view = |(at, position)| windows.view(plane, (position, step as usize), to(at));
-                if arrivals.lasts.iter().all(last) {
-                    rows.extend(all.map(view));
-                } else {
-                    let some = all.zip(&arrivals.lasts).filter(|(_, step)| last(step));
-                    rows.extend(some.map(|(place, _)| view(place)));
+                rows.reserve(arrivals.lasts.len());
+                for (at, &last) in arrivals.lasts.iter().enumerate() {
+                    if last > step + delay {
+                        let place = (arrivals.positions.start + at, step as usize);
+                        rows.push(windows.view(plane, place, arrivals.to(at, step + 1, delay)));
+                    }
                 }
             }
             windows.multiply(self.level, (plane, fresh), &rows, bytemuck::cast_slice_mut(&mut arrivals.sums));

@@ -102,6 +102,8 @@ impl Population<'_> {
                     let counts = (&mut ran.values, position * channels + first);
                     rests &= self.signed(neurons).run_word(self.level, course, counts, (&mut marks, first));
                 }
+                let done = marks.done();
+                fired.raster().add(position, done);
             }
         }
         ran.train = Train::spikes(grid, fired);

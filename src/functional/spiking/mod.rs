@@ -26,6 +26,7 @@ use crate::units::{Grid, StageId};
 use attention::Graded;
 use linear::Stream;
 use max_pool::Windows;
+use multiversion::multiversion;
 use neurons::Population;
 use rested::Rested;
 use spare::Spare;
@@ -175,13 +176,13 @@ impl<'g> Spiking<'g> {
         options: &Options,
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
-        let pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
+        let mut pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
         let sums = self.check(options)?;
         let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut runs, mut spare) = (vec![], spares().pop().unwrap_or_default());
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
-            let run = self.stage(id, &pixels, (&runs, &mut spare), sums[id.index()], options)?;
+            let run = self.stage(id, &mut pixels, (&runs, &mut spare), sums[id.index()], options)?;
             runs.push(run);
             if !options.record {
                 self.read[id.index()].iter().for_each(|read| spare.give(runs[read.index()].train.release()));
@@ -219,7 +220,7 @@ impl<'g> Spiking<'g> {
     fn stage(
         &self,
         id: StageId,
-        pixels: &[i32],
+        pixels: &mut Vec<i32>,
         (before, spare): (&[Ran], &mut Spare),
         size: f64,
         options: &Options,
@@ -276,7 +277,9 @@ impl<'g> Spiking<'g> {
                     neurons::run::<i64>(&population, &mut spare.stream)
                 }
             }
-            (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => Ok(Ran::of_image(grid, pixels, options)),
+            (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => {
+                Ok(Ran::of_image(grid, std::mem::take(pixels), options))
+            }
         };
         spare.give(graded.words.take());
         ran
@@ -328,6 +331,14 @@ fn last_read(graph: &Graph<i32>) -> Vec<Vec<StageId>> {
     graph.ids().map(|id| graded.iter().copied().filter(|read| last[read.index()] == Some(id)).collect()).collect()
 }
 
+/// Numbers of 16 bits so many times; `None` where one is larger, or they are more.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i32>> {
+    let times = i16::try_from(times).ok()?;
+    let narrow = numbers.iter().fold(true, |all, &number| all & (number == i32::from(number as i16)));
+    narrow.then(|| numbers.iter().map(|number| number.wrapping_mul(times.into())).collect())
+}
+
 /// Whether sums of this size fit into 32 bits.
 fn narrow(size: f64) -> bool {
     size <= f64::from(i32::MAX)
@@ -346,18 +357,14 @@ impl Ran {
     }
 
     /// The input stage: the same pixels in each of the steps up to T.
-    fn of_image(grid: Grid, pixels: &[i32], options: &Options) -> Self {
+    fn of_image(grid: Grid, pixels: Vec<i32>, options: &Options) -> Self {
         let mut ran = Self::new(grid, 0);
         if options.record {
-            ran.widths.rest(0, pixels);
+            ran.widths.rest(0, &pixels);
         }
-        let (whole, narrow) = (i64::from(options.time_steps), options.time_steps <= i16::MAX as u32);
-        ran.values = if narrow && pixels.iter().fold(true, |all, &pixel| all & (pixel == i32::from(pixel as i16))) {
-            Values::Narrow(pixels.iter().map(|pixel| pixel * whole as i32).collect())
-        } else {
-            Values::of(pixels.iter().map(|&pixel| i64::from(pixel) * whole).collect())
-        };
-        ran.train = Train::repeated(grid, pixels.to_vec(), options.time_steps);
+        let wide = || pixels.iter().map(|&pixel| i64::from(pixel) * i64::from(options.time_steps)).collect();
+        ran.values = repeated(&pixels, options.time_steps).map_or_else(|| Values::of(wide()), Values::Narrow);
+        ran.train = Train::repeated(grid, pixels, options.time_steps);
         ran
     }
 

@@ -84,14 +84,17 @@ impl Planes {
     pub fn lay(&self, spikes: &Spikes, steps: u32, gain: i32) -> (Plane, u64) {
         let mut groups = vec![NONE; self.size * steps as usize];
         let each = Width::Signs.inputs();
-        let places = self.places.iter().zip(&self.reached).enumerate();
-        let positions = places.map(|(position, (&place, &times))| Spread {
-            rows: spikes.rows(position, steps),
-            first: each * place as usize,
-            times,
-        });
+        let positions = self
+            .places
+            .iter()
+            .enumerate()
+            .map(|(position, &place)| Spread { rows: spikes.rows(position, steps), first: each * place as usize });
         let (size, bytes) = ((each * self.channels, each * self.size), bytemuck::cast_slice_mut(&mut groups));
-        let landed = spread(spikes.level(), positions, size, bytes);
+        spread(spikes.level(), positions, size, bytes);
+        let mut landed = 0;
+        for (position, &reached) in self.reached.iter().enumerate() {
+            landed += u64::from(reached) * u64::from(spikes.sent_by(position, steps));
+        }
         (Plane { groups, steps, lasts: self.lasts(spikes.lasts(), steps), gain }, landed)
     }
 

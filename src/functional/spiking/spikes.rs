@@ -29,7 +29,8 @@ impl Firing {
     pub fn of_steps(level: Level, grid: Grid, steps: u32) -> Self {
         let firsts = (0..grid.positions()).map(|position| position * steps as usize).collect();
         let bits = vec![0; grid.positions() * steps as usize * 2 * words(grid)];
-        Self { level, grid, raster: Raster { bits, firsts, ..Raster::default() } }
+        let [lasts, sent] = [(); 2].map(|()| vec![0; grid.positions()]);
+        Self { level, grid, raster: Raster { bits, firsts, lasts, sent, ..Raster::default() } }
     }
 
     /// Begins the next position.
