@@ -302,8 +302,60 @@ fn alone<const VCS: usize>(occupied: u64) -> u64 {
 mod tests {
     use super::super::{Delivery, Order, Packet};
     use super::*;
-    use crate::hardware::Multicast;
+    use crate::hardware::{
+        self, AttentionCapacity, Board, CoreCapacity, Kernels, MaxPoolCapacity, Multicast, Noc, NocTiming, Routing,
+        Shape, SoftmaxCapacity, Topology, UnitKind,
+    };
     use crate::units::UnitId;
+
+    /// 4 × 3 cores.
+    fn cores(virtual_channels: u32, buffer_flits: u32) -> Topology {
+        let noc = Noc {
+            shape: Shape::Mesh,
+            routing: Routing::Xy,
+            multicast: Multicast::Unicast,
+            virtual_channels,
+            buffer_flits,
+            flit_bits: 64,
+            header_bits: 24,
+            position_bits: 12,
+            graded_bits: 16,
+            spikes_per_packet: 1,
+        };
+        Topology {
+            mesh: hardware::Mesh { columns: 4, rows: 3 },
+            layout: vec!["C".into()],
+            tiles: [('C', vec![UnitKind::Core])].into_iter().collect(),
+            core: CoreCapacity {
+                neurons: 1,
+                synapse_bits: 1,
+                weight_bits: 8,
+                kernels: Kernels::Shared,
+                axons_in: 1,
+                routes_out: 1,
+                membrane_bits: 16,
+            },
+            max_pool: MaxPoolCapacity { count_bits: 1 },
+            attention: AttentionCapacity { state_bits: 1 },
+            softmax: SoftmaxCapacity { state_bits: 1, table_bits: 1 },
+            noc,
+            board: Board { chips_across: 1, chips_down: 1, chip_link_bits: 8 },
+        }
+    }
+
+    fn timing(flit_interval_cycles: Cycle) -> NocTiming {
+        NocTiming {
+            head_cycles: 0,
+            router_cycles: 2,
+            link_horizontal_cycles: 1,
+            link_vertical_cycles: 2,
+            link_chip_cycles: 20,
+            flit_interval_cycles,
+            credit_cycles: 2,
+            inject_cycles: 2,
+            eject_cycles: 1,
+        }
+    }
 
     /// What comes when, if units send packets of up to `longest` flits to each other at random.
     fn traffic(wiring: &Wiring, longest: u64, every: u64) -> (Vec<Delivery>, Vec<u64>) {
@@ -330,15 +382,9 @@ mod tests {
 
     #[test]
     fn short_cuts_lead_where_the_allocator_does() {
-        let mut hardware = crate::load::hardware(std::path::Path::new("mesh28"), &[]).unwrap();
-        hardware.topology.mesh = crate::hardware::Mesh { columns: 4, rows: 3 };
-        hardware.topology.layout = vec!["C".into()];
-        hardware.topology.noc.multicast = Multicast::Unicast;
         for (vcs, interval, buffer) in [(1, 1, 8), (1, 2, 2), (1, 7, 3), (1, 41, 8), (1, 150, 2), (2, 1, 2), (2, 7, 8)]
         {
-            (hardware.topology.noc.virtual_channels, hardware.topology.noc.buffer_flits) = (vcs, buffer);
-            hardware.timing.noc.flit_interval_cycles = interval;
-            let wiring = Wiring::new(&hardware.topology, &hardware.timing.noc).unwrap();
+            let wiring = Wiring::new(&cores(vcs, buffer), &timing(interval)).unwrap();
             let mut general = wiring.clone();
             assert!(std::mem::replace(&mut general.plain, false));
             for (longest, every) in [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)] {
