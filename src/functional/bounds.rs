@@ -1,7 +1,8 @@
 //! How large a sum can become: which stages need wide potentials, and which graphs do not fit at all.
 //!
 //! A signed neuron's count stays within `0..=T`; every other bound follows stage by stage. All of them hold in the middle
-//! of a step as well, since each input then stands at its old or its new value.
+//! of a step as well, since each input then stands at its old or its new value. What a stage has sent is often far within
+//! what it might have: where that is known, sums behind it are bounded by it.
 
 use super::attention::Attention;
 use crate::graph::{Graph, NeuronRule, Projection, StageKind, Synapses};
@@ -25,7 +26,23 @@ pub(super) struct Extent {
 }
 
 /// Lowest and highest value.
-type Ends = (f64, f64);
+pub(super) type Ends = (f64, f64);
+
+/// The bounds of a stage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bound {
+    /// The largest size of its potentials or sums.
+    pub size: f64,
+    /// What all it sends adds up to.
+    pub sent: Ends,
+}
+
+impl Bound {
+    /// Whether sums fit into 32 bits.
+    pub fn is_narrow(&self) -> bool {
+        self.size <= f64::from(i32::MAX)
+    }
+}
 
 impl Bounds {
     pub fn new(graph: &Graph<i32>) -> Self {
@@ -35,55 +52,59 @@ impl Bounds {
         }
     }
 
-    /// The largest size of each stage's potentials or sums.
-    pub fn sums(&self, graph: &Graph<i32>, extent: Extent) -> Vec<f64> {
-        let mut sent: Vec<Ends> = vec![];
-        let mut sums = vec![];
-        let (fires, time_steps) = (f64::from(extent.fires), f64::from(extent.time_steps));
-        for (stage, (bias, projections)) in graph.stages.iter().zip(&self.potentials) {
-            let of = |id: &StageId| sent.get(id.index()).copied().unwrap_or((0.0, 0.0));
-            // single steps of both signs add up over all of them
-            let operand = |id: &StageId| match extent.attention {
-                Attention::Accumulated => size(of(id)),
-                Attention::PerStep => fires,
-            };
-            let potential = |synapses: &Synapses<i32>| {
-                let (low, high) = potential(synapses, projections, of);
-                (low - bias * fires, high + bias * fires)
-            };
-            let (sum, sends) = match &stage.kind {
-                StageKind::Input(input) => same(fires * 2f64.powi(input.bits as i32 - 1)),
-                StageKind::Neurons(neurons) => {
-                    let threshold = f64::from(neurons.threshold.iter().copied().max().unwrap_or(0));
-                    let most = match neurons.rule {
-                        NeuronRule::Signed => time_steps,
-                        NeuronRule::Plain => fires,
-                    };
-                    let (low, high) = potential(&neurons.synapses);
-                    (size((low - threshold * (most + 1.0), high + threshold * 2.0)), (0.0, most))
-                }
-                StageKind::MaxPool { source, .. } => (size(of(source)), of(source)),
-                StageKind::Scores { queries, keys, heads } => {
-                    let width = graph.stage(*queries).grid.channels / heads.max(&1);
-                    same(operand(queries) * operand(keys) * f64::from(width))
-                }
-                StageKind::Softmax { rule, .. } => {
-                    let one = 2f64.powi(rule.probability_bits as i32);
-                    (one, (0.0, one))
-                }
-                StageKind::Context { probabilities, values, .. } => {
-                    let most = size(of(probabilities)) * operand(values) * graph.stage(*values).grid.positions() as f64;
-                    match extent.attention {
-                        Attention::Accumulated => (most, (0.0, most)),
-                        Attention::PerStep => same(most),
-                    }
-                }
-                StageKind::Readout { synapses, .. } => (size(potential(synapses)), (0.0, 0.0)),
-            };
-            sums.push(sum);
-            sent.push(sends);
+    /// The bounds of all stages, whatever the image.
+    pub fn all(&self, graph: &Graph<i32>, extent: Extent) -> Vec<Bound> {
+        let mut bounds: Vec<Bound> = vec![];
+        for id in graph.ids() {
+            let of = |id: &StageId| bounds.get(id.index()).map_or((0.0, 0.0), |bound| bound.sent);
+            bounds.push(self.of(graph, id, extent, of));
         }
-        sums
+        bounds
+    }
+
+    /// The bounds of a stage whose sources have sent, or might send, what adds up to so much.
+    pub fn of(&self, graph: &Graph<i32>, id: StageId, extent: Extent, sent: impl Fn(&StageId) -> Ends) -> Bound {
+        let (bias, projections) = &self.potentials[id.index()];
+        let (fires, time_steps) = (f64::from(extent.fires), f64::from(extent.time_steps));
+        // single steps of both signs add up over all of them
+        let operand = |id: &StageId| match extent.attention {
+            Attention::Accumulated => size(sent(id)),
+            Attention::PerStep => fires,
+        };
+        let potential = |synapses: &Synapses<i32>| {
+            let (low, high) = potential(synapses, projections, &sent);
+            (low - bias * fires, high + bias * fires)
+        };
+        let (size, sent) = match &graph.stage(id).kind {
+            StageKind::Input(input) => same(fires * 2f64.powi(input.bits as i32 - 1)),
+            StageKind::Neurons(neurons) => {
+                let threshold = f64::from(neurons.threshold.iter().copied().max().unwrap_or(0));
+                let most = match neurons.rule {
+                    NeuronRule::Signed => time_steps,
+                    NeuronRule::Plain => fires,
+                };
+                let (low, high) = potential(&neurons.synapses);
+                (size((low - threshold * (most + 1.0), high + threshold * 2.0)), (0.0, most))
+            }
+            StageKind::MaxPool { source, .. } => (size(sent(source)), sent(source)),
+            StageKind::Scores { queries, keys, heads } => {
+                let width = graph.stage(*queries).grid.channels / heads.max(&1);
+                same(operand(queries) * operand(keys) * f64::from(width))
+            }
+            StageKind::Softmax { rule, .. } => {
+                let one = 2f64.powi(rule.probability_bits as i32);
+                (one, (0.0, one))
+            }
+            StageKind::Context { probabilities, values, .. } => {
+                let most = size(sent(probabilities)) * operand(values) * graph.stage(*values).grid.positions() as f64;
+                match extent.attention {
+                    Attention::Accumulated => (most, (0.0, most)),
+                    Attention::PerStep => same(most),
+                }
+            }
+            StageKind::Readout { synapses, .. } => (size(potential(synapses)), (0.0, 0.0)),
+        };
+        Bound { size, sent }
     }
 }
 

@@ -59,9 +59,9 @@ impl<'g> SliceState<'g> {
         // A neuron gets no input later than one step for each stage before it after the last drive.
         let fires = time_steps.saturating_add(graph.stages.len() as u32);
         let extent = Extent { time_steps, fires, attention: Semantics::EXACT.attention };
-        let sums = Bounds::new(graph).sums(graph, extent);
+        let bounds = Bounds::new(graph).all(graph, extent);
         let state = |(stage, region): (StageId, Region)| {
-            let narrow = i32::narrow(sums[stage.index()]);
+            let narrow = i32::narrow(bounds[stage.index()].size);
             let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };
             Self::prepare(graph, stage, region, setting)
         };

@@ -1,5 +1,7 @@
 //! What the stages of a network hold.
 
+use multiversion::multiversion;
+
 /// The values of a stage, in the order of its grid, in numbers that hold every value it can have.
 #[derive(Debug, Clone)]
 pub enum Values {
@@ -73,6 +75,19 @@ impl Values {
         self.len() == 0
     }
 
+    /// The smallest and the largest of them and zero.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        let narrow = |(low, high): (i32, i32)| (f64::from(low), f64::from(high));
+        match self {
+            Self::Bytes(values) => narrow(ends(values)),
+            Self::Words(values) => narrow(ends(values)),
+            Self::Narrow(values) => narrow(ends(values)),
+            Self::Wide(values) => {
+                values.iter().fold((0.0, 0.0), |(low, high), &v| (f64::min(low, v as f64), f64::max(high, v as f64)))
+            }
+        }
+    }
+
     /// All of them, wide.
     #[must_use]
     pub fn to_vec(&self) -> Vec<i64> {
@@ -98,6 +113,14 @@ impl Values {
             }
         }
     }
+}
+
+/// The smallest and the largest of numbers and zero.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+pub(super) fn ends<N: Copy + Default + Ord + Into<i32>>(values: &[N]) -> (i32, i32) {
+    let none = (N::default(), N::default());
+    let (low, high) = values.iter().fold(none, |(low, high), &value| (low.min(value), high.max(value)));
+    (low.into(), high.into())
 }
 
 fn equal<N: PartialEq>(own: &[N], other: &[N]) -> usize {

@@ -257,6 +257,42 @@ proptest! {
     }
 }
 
+/// The largest size of a linear stage's sums without time, from the values of its only source.
+fn largest_sum(graph: &Graph<i32>, stage: usize, values: &[Vec<i64>]) -> i64 {
+    let synapses = graph.stages[stage].kind.synapses().unwrap();
+    let (kernel, source) = (&synapses.projections[0].kernel, synapses.projections[0].sources[0].stage);
+    let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
+    let sum = |row: &[i64], out: usize| {
+        let products = row.iter().zip(kernel.weights[out..].iter().step_by(outputs));
+        products.map(|(value, &weight)| value * i64::from(weight)).sum::<i64>().abs()
+    };
+    let rows = values[source.index()].chunks(inputs);
+    rows.flat_map(|row| (0..outputs).map(move |out| sum(row, out))).max().unwrap()
+}
+
+#[test]
+fn sums_outgrow_32_bits_without_harm() {
+    let plan = Plan { probability_bits: 14, ..small_graphs::SAMPLE };
+    let mut sizes = vec![];
+    for shift in 0..=10 {
+        let mut graph = plan.graph();
+        let proj = graph.stages.iter().position(|stage| stage.name == "proj").unwrap();
+        let StageKind::Neurons(neurons) = &mut graph.stages[proj].kind else { panic!("proj is no neurons") };
+        neurons.synapses.projections[0].kernel.weights.iter_mut().for_each(|weight| *weight <<= shift);
+        let image = plan.image(&graph);
+        let wanted = quantised_ann(&graph, &image, 8).unwrap();
+        sizes.push(largest_sum(&graph, proj, &wanted));
+        assert!(IntegerAnn::new(&graph).run(&image, 8).unwrap() == wanted, "products, weights by 2^{shift}");
+        for record in [true, false] {
+            let options = Options { record, ..options(8, Schedule::SameStep) };
+            let found = Spiking::new(&graph).run(&image, &options).unwrap();
+            assert!(found.values == wanted, "weights by 2^{shift}, recorded: {record}");
+        }
+    }
+    let most = i64::from(i32::MAX);
+    assert!(sizes[0] < most && sizes[8] > most && sizes[10] > most, "{sizes:?}");
+}
+
 #[test]
 fn a_real_network_is_exact_stage_by_stage() {
     let Some(path) = shared::path("models/cifar10-d128-b2.safetensors") else { return };

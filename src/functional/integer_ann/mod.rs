@@ -3,7 +3,7 @@
 mod map;
 
 use super::attention::Attention;
-use super::bounds::{Bounds, Extent};
+use super::bounds::{Bound, Bounds, Extent};
 use super::lanes::{HeadProduct, LANES, Level, Packed};
 use super::quantised_ann::{places, under};
 use super::softmax::{FixedSoftmax, Normalise};
@@ -43,36 +43,43 @@ impl<'g> IntegerAnn<'g> {
     /// # Errors
     /// As [`quantised_ann`].
     pub fn run(&self, image: &[u8], time_steps: u32) -> Result<Vec<Values>, FunctionalError> {
-        match &self.maps {
-            Some(maps) if self.fits(time_steps) => {
-                self.products(maps, &input::injected(self.graph, image)?, time_steps)
-            }
-            Some(_) | None => Ok(quantised_ann(self.graph, image, time_steps)?.into_iter().map(Values::Wide).collect()),
+        let pixels = input::injected(self.graph, image)?;
+        let quick = self.maps.as_ref().and_then(|maps| self.products(maps, &pixels, time_steps));
+        match quick {
+            Some(values) => Ok(values),
+            None => Ok(quantised_ann(self.graph, image, time_steps)?.into_iter().map(Values::Wide).collect()),
         }
     }
 
-    /// Whether counts fit into bytes, and all sums and T thresholds into 32 bits.
-    fn fits(&self, time_steps: u32) -> bool {
-        let extent = Extent { time_steps, fires: time_steps, attention: Attention::Accumulated };
-        let sums = self.bounds.sums(self.graph, extent);
+    /// Whether counts fit into bytes, and whatever is bounded ahead of the run into 32 bits, as T thresholds have to.
+    fn fits(&self, time_steps: u32, bounds: &[Bound]) -> bool {
         let thresholds = |stage: &Stage<i32>| stage.kind.neurons().and_then(|n| n.threshold.iter().copied().max());
         let most = self.graph.stages.iter().filter_map(thresholds).max().unwrap_or(0);
         let spikes = |id: &StageId| !self.graph.stage(*id).kind.is_graded();
         time_steps <= i8::MAX as u32
             && f64::from(time_steps + 1) * f64::from(most) <= f64::from(i32::MAX)
-            && sums.iter().all(|&sum| sum <= f64::from(i32::MAX))
-            && self.graph.stages.iter().all(|stage| match &stage.kind {
+            && self.graph.stages.iter().zip(bounds).all(|(stage, bound)| match &stage.kind {
                 StageKind::Neurons(neurons) => neurons.rule == NeuronRule::Signed,
                 StageKind::MaxPool { source, .. } => spikes(source),
-                StageKind::Scores { queries, keys, .. } => spikes(queries) && spikes(keys),
-                StageKind::Context { values, .. } => spikes(values),
-                StageKind::Input(_) | StageKind::Softmax { .. } | StageKind::Readout { .. } => true,
+                StageKind::Scores { queries, keys, .. } => bound.is_narrow() && spikes(queries) && spikes(keys),
+                StageKind::Context { values, .. } => bound.is_narrow() && spikes(values),
+                StageKind::Input(_) | StageKind::Softmax { .. } => bound.is_narrow(),
+                StageKind::Readout { .. } => true,
             })
     }
 
-    fn products(&self, maps: &[Vec<Map>], pixels: &[i32], time_steps: u32) -> Result<Vec<Values>, FunctionalError> {
+    /// The values of all stages by products; `None` where one may not fit into 32 bits.
+    fn products(&self, maps: &[Vec<Map>], pixels: &[i32], time_steps: u32) -> Option<Vec<Values>> {
+        let extent = Extent { time_steps, fires: time_steps, attention: Attention::Accumulated };
+        let bounds = self.bounds.all(self.graph, extent);
+        self.fits(time_steps, &bounds).then_some(())?;
         let mut values: Vec<Values> = vec![];
-        for (stage, maps) in self.graph.stages.iter().zip(maps) {
+        for (id, maps) in self.graph.ids().zip(maps) {
+            let stage = self.graph.stage(id);
+            // what sums are made of is often far less than it might be
+            let sent = |id: &StageId| values[id.index()].ends();
+            let is_narrow = bounds[id.index()].is_narrow() || self.bounds.of(self.graph, id, extent, sent).is_narrow();
+            is_narrow.then_some(())?;
             let of = |id: &StageId| (self.graph.stage(*id).grid, &values[id.index()]);
             let result = match &stage.kind {
                 StageKind::Input(_) => Values::Narrow(pixels.iter().map(|&pixel| pixel * time_steps as i32).collect()),
@@ -107,7 +114,7 @@ impl<'g> IntegerAnn<'g> {
             };
             values.push(result);
         }
-        Ok(values)
+        Some(values)
     }
 
     /// `Σ W·gain·N + T·b`, position by position, in rows padded to whole registers.

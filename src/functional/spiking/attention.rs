@@ -36,7 +36,7 @@ trait Compute<N> {
 }
 
 /// Numbers that values are kept in.
-trait Kept: Copy + Default + Into<i32> + Into<i64> {
+trait Kept: Copy + Default + Into<i32> + Into<i64> + Ord {
     /// Memory for them that may hold anything.
     fn memory(words: &Cell<Vec<i16>>) -> Vec<Self>;
     /// What sends them.

@@ -15,7 +15,7 @@ mod spikes;
 mod synapses;
 mod train;
 
-use super::bounds::{Bounds, Extent};
+use super::bounds::{Bound, Bounds, Extent};
 use super::input::LookUp;
 use super::lanes::{LANES, Level};
 use super::softmax::Prepared;
@@ -97,7 +97,7 @@ pub struct Spiking<'g> {
     read: Vec<Vec<StageId>>,
     bounds: Bounds,
     /// What bounds were asked for first, and what they are.
-    known: OnceLock<(Extent, Vec<f64>)>,
+    known: OnceLock<(Extent, Vec<Bound>)>,
     pixels: Option<LookUp<i32>>,
     level: Level,
     spare: Mutex<Vec<Spare>>,
@@ -177,12 +177,13 @@ impl<'g> Spiking<'g> {
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
         let mut pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
-        let sums = self.check(options)?;
+        let bounds = self.check(options)?;
         let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut runs, mut spare) = (vec![], spares().pop().unwrap_or_default());
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
-            let run = self.stage(id, &mut pixels, (&runs, &mut spare), sums[id.index()], options)?;
+            let bound = self.bound(id, &bounds, &runs);
+            let run = self.stage(id, &mut pixels, (&runs, &mut spare), bound, options)?;
             runs.push(run);
             if !options.record {
                 self.read[id.index()].iter().for_each(|read| spare.give(runs[read.index()].train.release()));
@@ -194,7 +195,7 @@ impl<'g> Spiking<'g> {
     }
 
     /// The bounds of all sums, where every graded value fits.
-    fn check(&self, options: &Options) -> Result<Vec<f64>, FunctionalError> {
+    fn check(&self, options: &Options) -> Result<(Extent, Vec<Bound>), FunctionalError> {
         if options.time_steps == 0 {
             return Err(FunctionalError::NoTimeSteps);
         }
@@ -204,17 +205,28 @@ impl<'g> Spiking<'g> {
         };
         let fires = options.time_steps.saturating_add(settle).saturating_add(self.graph.stages.len() as u32);
         let extent = Extent { time_steps: options.time_steps, fires, attention: options.semantics.attention };
-        let (known, sums) = self.known.get_or_init(|| (extent, self.bounds.sums(self.graph, extent)));
-        let sums = if *known == extent { sums.clone() } else { self.bounds.sums(self.graph, extent) };
-        for (stage, &size) in self.graph.stages.iter().zip(&sums) {
-            if stage.kind.is_graded() && !narrow(size) {
-                return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: size as u64 });
+        let (known, bounds) = self.known.get_or_init(|| (extent, self.bounds.all(self.graph, extent)));
+        let bounds = if *known == extent { bounds.clone() } else { self.bounds.all(self.graph, extent) };
+        for (stage, bound) in self.graph.stages.iter().zip(&bounds) {
+            if stage.kind.is_graded() && !bound.is_narrow() {
+                return Err(FunctionalError::TooLarge { stage: stage.name.clone(), size: bound.size as u64 });
             }
             if options.settle == Settle::ToSilence && options.semantics.settle_bias && stage.kind.synapses().is_some() {
                 return Err(FunctionalError::Restless { stage: stage.name.clone(), steps: options.time_steps });
             }
         }
-        Ok(sums)
+        Ok((extent, bounds))
+    }
+
+    /// The bound of a stage: where it is too large for 32 bits, that behind what its sources have sent indeed, which is often
+    /// far less than what they might have.
+    fn bound(&self, id: StageId, (extent, bounds): &(Extent, Vec<Bound>), before: &[Ran]) -> Bound {
+        let bound = bounds[id.index()];
+        if bound.is_narrow() || self.graph.stage(id).kind.synapses().is_none() {
+            return bound;
+        }
+        let sent = |id: &StageId| before[id.index()].train.ends().unwrap_or(bounds[id.index()].sent);
+        self.bounds.of(self.graph, id, *extent, sent)
     }
 
     fn stage(
@@ -222,7 +234,7 @@ impl<'g> Spiking<'g> {
         id: StageId,
         pixels: &mut Vec<i32>,
         (before, spare): (&[Ran], &mut Spare),
-        size: f64,
+        bound: Bound,
         options: &Options,
     ) -> Result<Ran, FunctionalError> {
         let stage = self.graph.stage(id);
@@ -233,7 +245,7 @@ impl<'g> Spiking<'g> {
         let last_input = last_input.map_or(0, |step| step + options.schedule.delay());
         let level = self.level;
         let words = Cell::new(if stage.kind.is_graded() { spare.take() } else { vec![] });
-        let graded = Graded { name, grid, options, last_input, level, size, words };
+        let graded = Graded { name, grid, options, last_input, level, size: bound.size, words };
         let ran = match (&stage.kind, &self.layouts[id.index()]) {
             (StageKind::Scores { queries, keys, heads }, _) => {
                 attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
@@ -271,7 +283,7 @@ impl<'g> Spiking<'g> {
                     last_input,
                     level,
                 };
-                if narrow(size) {
+                if bound.is_narrow() {
                     neurons::run::<i32>(&population, &mut spare.stream)
                 } else {
                     neurons::run::<i64>(&population, &mut spare.stream)
@@ -337,11 +349,6 @@ fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i32>> {
     let times = i16::try_from(times).ok()?;
     let narrow = numbers.iter().fold(true, |all, &number| all & (number == i32::from(number as i16)));
     narrow.then(|| numbers.iter().map(|number| number.wrapping_mul(times.into())).collect())
-}
-
-/// Whether sums of this size fit into 32 bits.
-fn narrow(size: f64) -> bool {
-    size <= f64::from(i32::MAX)
 }
 
 impl Ran {

@@ -2,6 +2,7 @@
 
 use super::spikes::{Firing, Spikes};
 use crate::functional::lanes::{Changes, count_rows};
+use crate::functional::values::ends;
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
@@ -56,7 +57,7 @@ pub(super) struct Levels<N> {
     last_step: u32,
 }
 
-impl<N: Copy + Default + Into<i32>> Levels<N> {
+impl<N: Copy + Default + Ord + Into<i32>> Levels<N> {
     /// Values at rest, with room for so many steps, in memory that may hold anything.
     pub fn new(neurons: usize, accumulated: bool, steps: usize, mut values: Vec<N>) -> Self {
         let line = LINE / size_of::<N>();
@@ -123,6 +124,15 @@ impl<N: Copy + Default + Into<i32>> Levels<N> {
         (row(step as usize), row(before))
     }
 
+    /// The smallest and the largest of what all that was sent up to any step adds up to.
+    fn ends(&self) -> (f64, f64) {
+        let values = &self.values[self.skipped..][..self.steps * self.neurons];
+        let (low, high) = ends(values);
+        // steps by themselves add up
+        let times = if self.accumulated { 1.0 } else { self.steps as f64 };
+        (f64::from(low) * times, f64::from(high) * times)
+    }
+
     /// The train that sends its changes, of `length` numbers in all.
     fn finish(&self, length: usize) -> SpikeTrain {
         let (neurons, steps) = (self.neurons, length / self.neurons.max(1));
@@ -174,6 +184,20 @@ impl Train {
     pub fn words(grid: Grid, levels: Levels<i16>) -> Self {
         let Levels { spikes, negative, last_step, .. } = levels;
         Self { grid, sent: Sent::Words(levels), spikes, negative, last_step }
+    }
+
+    /// Between what all that was sent lies, up to any step; `None` where it sends single spikes.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        match &self.sent {
+            Sent::Silent => Some((0.0, 0.0)),
+            Sent::Spikes(_) => None,
+            Sent::Repeated { values, until, .. } => {
+                let (low, high) = ends(values);
+                Some((f64::from(low) * f64::from(*until), f64::from(high) * f64::from(*until)))
+            }
+            Sent::Graded(levels) => Some(levels.ends()),
+            Sent::Words(levels) => Some(levels.ends()),
+        }
     }
 
     /// The values that it sends changes of, where they go on from step to step and are kept in 32 bits.
