@@ -218,17 +218,24 @@ fn table(
 /// A spiking run of an image with so many driven and settle steps; gives the logits after each step.
 type Run<'a> = &'a (dyn Fn(&[u8], u32, u32) -> Result<Vec<Vec<f32>>, FunctionalError> + Sync);
 
-/// One row for each T: a single run with the most settle steps gives every column.
+/// One row for each T: a single run with the most settle steps gives every column. Without settle steps, the first T steps of a
+/// longer run are those of a run of T steps, so that a single run gives every row.
 fn rows(run: Run, images: &Images, plan: &Plan, progress: &Progress) -> Result<Vec<AccuracyRow>, Failure> {
-    let most = plan.settle.iter().copied().max().unwrap_or(0);
-    let bar = progress.bar("spiking", plan.time_steps.len() * images.len());
+    let settle = plan.settle.iter().copied().max().unwrap_or(0);
+    let longest = plan.time_steps.iter().copied().max();
+    let all = match longest {
+        Some(longest) if settle == 0 => vec![longest],
+        Some(_) | None => plan.time_steps.clone(),
+    };
+    let bar = progress.bar("spiking", all.len() * images.len());
     let mut rows = vec![];
-    for &time_steps in &plan.time_steps {
+    for time_steps in all {
         let runs = functional::each_image(images, |_, image| {
             bar.inc(1);
-            run(image, time_steps, most)
+            run(image, time_steps, settle)
         })?;
-        rows.push(row(time_steps, &plan.settle, &runs, &images.labels));
+        let of = if settle == 0 { &plan.time_steps[..] } else { std::slice::from_ref(&time_steps) };
+        rows.extend(of.iter().map(|&of| row(of, &plan.settle, &runs, &images.labels)));
     }
     bar.finish_and_clear();
     Ok(rows)

@@ -96,6 +96,27 @@ fn every_cell_of_a_table_is_the_score_of_its_run() {
 }
 
 #[test]
+fn without_settle_steps_every_row_is_still_the_score_of_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, images) = (average_pooled(), sample::digits(2, 1, 12));
+    report::write_bundle(&folder.path().join("net.safetensors"), &network).unwrap();
+    report::write_images(&folder.path().join("images.bin"), &images).unwrap();
+    for (name, semantics) in [("exact", Semantics::EXACT), ("reference", Semantics::REFERENCE)] {
+        let table = ["accuracy", "net.safetensors", "--images", "images.bin", "--time-steps", "5,1,3", "--settle", "0"];
+        let said = spikemesh(folder.path(), &[&table[..], &["--semantics", name, "--json"]].concat());
+        let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let rows = found["rows"].as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["time_steps"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 1, 3]);
+        for row in rows {
+            let time_steps = row["time_steps"].as_u64().unwrap() as u32;
+            let scores = ["top1", "top5", "loss"].map(|score| row[score][0].as_f64().unwrap());
+            let what = format!("{name}, T = {time_steps}");
+            near(scores, cell(&network, &images, semantics, time_steps, 0), &what);
+        }
+    }
+}
+
+#[test]
 fn average_pools_are_exact_too() {
     let folder = tempfile::tempdir().unwrap();
     report::write_bundle(&folder.path().join("net.safetensors"), &average_pooled()).unwrap();
