@@ -20,7 +20,7 @@ mod with_trainer {
     use super::super::train::{DRAWN, data};
     use super::super::{Failure, interrupt, say};
     use crate::checkpoint::{Checkpoint, Epoch, Standing};
-    use crate::experiment::Experiment;
+    use crate::experiment::{Experiment, Processor};
     use crate::images::Images;
     use crate::load::reference::Transformer;
     use crate::load::{self, LoadError};
@@ -46,6 +46,11 @@ mod with_trainer {
         report::write_log(out, &run.standing().epochs)?;
         if experiment.data.starts_with(DRAWN) {
             report::write_images(&out.join(TEST_IMAGES), &test)?;
+        }
+        if experiment.device == Processor::Gpu && !progress.is_quiet() {
+            eprintln!(
+                "the first step compiles and tunes its kernels for this device, which takes half a minute or more"
+            );
         }
         let mut watch = Watch::new(experiment, out, &run, progress);
         let ended = run.go(&mut watch);
