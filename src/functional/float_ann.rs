@@ -63,12 +63,11 @@ fn prepared<'n>(network: &'n Network) -> Vec<Prepared<'n>> {
         let own = network.grid(&layer.name);
         let grids = [layer.from.first().map_or(own, |name| network.grid(name)), own];
         let last_reads = operands.iter().copied().filter(|&operand| last[operand] == at).collect();
-        let kernels = match layer.op {
-            Op::Conv { out_channels, kernel, groups, .. } => {
-                let sizes = [groups, out_channels, kernel * kernel, grids[0].channels / groups];
-                kernels(network.tensor(&layer.name, "weight"), sizes.map(|size| size as usize))
-            }
-            _ => vec![],
+        let kernels = if let Op::Conv { out_channels, kernel, groups, .. } = layer.op {
+            let sizes = [groups, out_channels, kernel * kernel, grids[0].channels / groups];
+            kernels(network.tensor(&layer.name, "weight"), sizes.map(|size| size as usize))
+        } else {
+            vec![]
         };
         Prepared { network, layer, operands, last_reads, grids, kernels }
     };
@@ -128,21 +127,20 @@ impl Prepared<'_> {
 
     /// The values of a layer that is elementwise, in place of its operand.
     fn change(&self, values: &mut Values) {
-        let channels = values.ncols();
+        let channels = values.ncols().max(1);
         let Some(values) = values.as_slice_mut() else { return };
-        match self.layer.op {
-            Op::BatchNorm { epsilon } => {
-                let deviation: Vec<f32> =
-                    self.tensor("running_var").iter().map(|variance| (variance + epsilon).sqrt()).collect();
-                let of = [self.tensor("running_mean"), &deviation, self.tensor("weight"), self.tensor("bias")];
-                values.chunks_exact_mut(channels.max(1)).for_each(|row| normalise(row, of));
-            }
-            Op::Qcfs { levels } => clip(values, self.tensor("up")[0], levels as f32),
-            Op::ClippedRelu => {
-                let up = self.tensor("up")[0];
-                values.iter_mut().for_each(|z| *z = z.clamp(0.0, up));
-            }
-            _ => {}
+        if let Op::BatchNorm { epsilon } = self.layer.op {
+            let deviation: Vec<f32> =
+                self.tensor("running_var").iter().map(|variance| (variance + epsilon).sqrt()).collect();
+            let of = [self.tensor("running_mean"), &deviation, self.tensor("weight"), self.tensor("bias")];
+            values.chunks_exact_mut(channels).for_each(|row| normalise(row, of));
+            return;
+        }
+        let up = self.tensor("up")[0];
+        if let Op::Qcfs { levels } = self.layer.op {
+            clip(values, up, levels as f32);
+        } else {
+            values.iter_mut().for_each(|z| *z = z.clamp(0.0, up));
         }
     }
 
