@@ -23,7 +23,7 @@
 //!
 //! Some modules keep their names and signatures within a minor version; a test holds their public items against a record.
 //!
-//! Promised: `simulate`, `load`, `sample`, `convert`, `network`, `images`, `hardware`, `field`, `trace`, `summary`.
+//! Promised: `simulate`, `load`, `sample`, `convert`, `network`, `images`, `hardware`, `field`, `trace`, `summary`, `profile`.
 //!
 //! The others are public so that they can be read, tried and built upon, and may change with any version.
 
@@ -47,6 +47,7 @@ pub mod images;
 pub mod load;
 pub mod network;
 pub mod plan;
+pub mod profile;
 pub mod program;
 pub mod random;
 pub mod reach;

@@ -9,7 +9,7 @@ use crate::hardware::Hardware;
 use crate::images::Images;
 use crate::load;
 use crate::network::Network;
-use crate::summary::StepName;
+use crate::profile::StepName;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -5,9 +5,9 @@ use super::meter::Progress;
 use super::profile::{self, ProfileArgs, Profiled, time};
 use super::{Failure, colour, say};
 use crate::functional::{self, Options, Semantics, Settle};
+use crate::profile::StepName;
 use crate::report;
 use crate::simulate::{self, Networks, Watch};
-use crate::summary::StepName;
 use crate::trace::Schedule;
 use clap::Args;
 

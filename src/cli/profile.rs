@@ -6,9 +6,9 @@ use super::Failure;
 use super::meter::Clock;
 use crate::functional::{FunctionalError, Options, Outcome, Spiking};
 use crate::graph::Graph;
+use crate::profile::{Profile, ProfileRow, StepName};
 use crate::report;
 use crate::simulate::Watch;
-use crate::summary::{Profile, ProfileRow, StepName};
 use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -2,7 +2,7 @@
 
 use super::figures::{percent, three};
 use super::table::{table, whole};
-use crate::summary::{Profile, ProfileRow};
+use crate::profile::{Profile, ProfileRow};
 
 /// The steps of the house, then the stages of the functional run and what else it computes.
 #[must_use]

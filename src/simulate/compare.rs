@@ -6,7 +6,8 @@ use crate::functional::{self, FunctionalError, IntegerAnn, Options, Outcome, Spi
 use crate::graph::Graph;
 use crate::images::Images;
 use crate::network::Network;
-use crate::summary::{Agreement, StepName};
+use crate::profile::StepName;
+use crate::summary::Agreement;
 
 /// A spiking graph and its integer network, both laid out once for all images.
 #[derive(Debug)]

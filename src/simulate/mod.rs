@@ -19,7 +19,8 @@ use crate::engine::{Machine, Outcome};
 use crate::functional::{Options, Settle, Spiking};
 use crate::images::Images;
 use crate::network::Network;
-use crate::summary::{Agreement, RunSummary, Simulator, StepName};
+use crate::profile::StepName;
+use crate::summary::{Agreement, RunSummary, Simulator};
 use crate::trace::{ImageTrace, Trace, Widths};
 use rayon::prelude::*;
 

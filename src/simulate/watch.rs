@@ -1,7 +1,7 @@
 //! Who looks on while images run: the library has no clock and prints nothing, and leaves both to its caller.
 
 use crate::functional::{FunctionalError, Options, Outcome, Spiking};
-use crate::summary::StepName;
+use crate::profile::StepName;
 
 /// Looks on. Every method does its work and may measure it, too.
 pub trait Watch: Sync {
