@@ -4,10 +4,13 @@ use crate::files_written_and_read::small_network;
 use crate::shared;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use spikemesh::convert::{self, Precision};
+use spikemesh::functional::{self, IntegerAnn, Options, Spiking};
 use spikemesh::load;
 use spikemesh::network::{INPUT, Input, Op};
+use spikemesh::trace::Schedule;
 use spikemesh::units::Grid;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn the_reference_checkpoint_is_recognised_by_its_names() {
@@ -24,6 +27,38 @@ fn the_reference_checkpoint_is_recognised_by_its_names() {
     assert_eq!(of("block.0.add1").from, ["patch_embed.add", "block.0.attn.proj_relu"]);
     assert!(network.tensor("block.0.attn.q_relu", "up")[0] > 0.0);
     assert_eq!(network.tensors.len(), 116);
+}
+
+#[test]
+fn a_network_of_the_published_size_is_read_and_is_exact() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/cifar10-d384-b4.safetensors");
+    if !path.exists() {
+        println!("skipped: {} is not there; it is left out of packages", path.display());
+        return;
+    }
+    let network = load::network(&path, None).unwrap();
+    assert_eq!(network.grid("block.3.mlp.fc1_relu"), Grid { height: 8, width: 8, channels: 1536 });
+    let graph = convert::quantise(&convert::fold(&network).unwrap(), &Precision::default()).unwrap();
+    let pixels: Vec<u8> = (0..32 * 32 * 3u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut images = vec![pixels];
+    if let Some(path) = shared::path("data/cifar10-test-1000.bin") {
+        let real = load::images(&path, &network.architecture.input, 10, Some(20)).unwrap();
+        let right = functional::float_ann(&network, &real).unwrap();
+        let right = right.iter().zip(&real.labels).filter(|(logits, label)| class(logits) == **label as usize).count();
+        assert!(right >= 18, "{right} of 20 images are classified, where 91 % of all are");
+        images.push(real.image(0).to_vec());
+    }
+    for image in &images {
+        // the sums behind attention may outgrow 32 bits, and do not with these images
+        let wanted = functional::quantised_ann(&graph, image, 2).unwrap();
+        assert!(IntegerAnn::new(&graph).run(image, 2).unwrap() == wanted);
+        let options = Options { record: false, ..Options::exact(2, Schedule::SameStep) };
+        assert!(Spiking::new(&graph).run(image, &options).unwrap().values == wanted);
+    }
+}
+
+fn class(logits: &[f32]) -> usize {
+    (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap()
 }
 
 #[test]
