@@ -45,8 +45,6 @@ pub trait Arithmetic: Number + Sum<Self> + Into<Self::Wide> {
     type Softmax: Normalise<Self>;
     /// Whether a graded spike of this size, in either direction, fits into a number.
     fn fits(size: f64) -> bool;
-    /// Whether potentials of this size are kept in numbers themselves, and not in wide ones.
-    fn narrow(size: f64) -> bool;
     /// Its size, for bounds.
     fn size(self) -> f64;
     /// A signed spike as a number.
@@ -94,9 +92,6 @@ impl Arithmetic for i32 {
     type Softmax = FixedSoftmax;
     fn fits(size: f64) -> bool {
         size <= f64::from(Self::MAX)
-    }
-    fn narrow(size: f64) -> bool {
-        Self::fits(size)
     }
     #[inline]
     fn size(self) -> f64 {

@@ -4,6 +4,7 @@
 //! of a step as well, since each input then stands at its old or its new value. What a stage has sent is often far within
 //! what it might have: where that is known, sums behind it are bounded by it.
 
+use super::arithmetic::Arithmetic;
 use super::attention::Attention;
 use crate::graph::{Graph, NeuronRule, Projection, StageKind, Synapses};
 use crate::units::StageId;
@@ -40,7 +41,7 @@ pub(super) struct Bound {
 impl Bound {
     /// Whether sums fit into 32 bits.
     pub fn is_narrow(&self) -> bool {
-        self.size <= f64::from(i32::MAX)
+        i32::fits(self.size)
     }
 }
 

@@ -35,6 +35,9 @@ pub fn float_ann(network: &Network, images: &Images) -> Result<Vec<Vec<f32>>, Fu
     logits.into_iter().collect()
 }
 
+/// How all results lie.
+const ROWS: &str = "rows one after the other";
+
 /// Values of a layer: one row for each position, channels in columns.
 type Values = Array2<f32>;
 
@@ -90,17 +93,9 @@ fn kernels(weights: &[f32], [groups, out, area, inputs]: [usize; 4]) -> Vec<Arra
 fn forward(layers: &[Prepared], pixels: Values, patches: &mut Vec<f32>) -> Result<Vec<f32>, FunctionalError> {
     let mut results = vec![pixels];
     for layer in layers {
-        let own = match (&layer.operands[..], &layer.last_reads[..]) {
-            ([operand], [_]) if layer.is_elementwise() => Some(std::mem::take(&mut results[*operand])),
-            ([operand], []) if layer.is_elementwise() => Some(results[*operand].clone()),
-            _ => None,
-        };
-        let result = match own {
-            Some(mut values) => {
-                layer.change(&mut values);
-                values
-            }
-            None => layer.compute(&results, patches)?,
+        let result = match layer.last_reads[..] {
+            [operand] if layer.is_elementwise() => layer.changed(std::mem::take(&mut results[operand])),
+            _ => layer.compute(&results, patches)?,
         };
         let result = if result.is_standard_layout() { result } else { result.as_standard_layout().into_owned() };
         layer.last_reads.iter().for_each(|&read| results[read] = Array2::default((0, 0)));
@@ -125,23 +120,22 @@ impl Prepared<'_> {
         matches!(self.layer.op, Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu)
     }
 
-    /// The values of a layer that is elementwise, in place of its operand.
-    fn change(&self, values: &mut Values) {
+    /// The values of a layer that is elementwise, in place of its operand's.
+    fn changed(&self, mut values: Values) -> Values {
         let channels = values.ncols().max(1);
-        let Some(values) = values.as_slice_mut() else { return };
+        let all = values.as_slice_mut().expect(ROWS);
         if let Op::BatchNorm { epsilon } = self.layer.op {
             let deviation: Vec<f32> =
                 self.tensor("running_var").iter().map(|variance| (variance + epsilon).sqrt()).collect();
             let of = [self.tensor("running_mean"), &deviation, self.tensor("weight"), self.tensor("bias")];
-            values.chunks_exact_mut(channels).for_each(|row| normalise(row, of));
-            return;
-        }
-        let up = self.tensor("up")[0];
-        if let Op::Qcfs { levels } = self.layer.op {
-            clip(values, up, levels as f32);
+            all.chunks_exact_mut(channels).for_each(|row| normalise(row, of));
+        } else if let Op::Qcfs { levels } = self.layer.op {
+            clip(all, self.tensor("up")[0], levels as f32);
         } else {
-            values.iter_mut().for_each(|z| *z = z.clamp(0.0, up));
+            let up = self.tensor("up")[0];
+            all.iter_mut().for_each(|z| *z = z.clamp(0.0, up));
         }
+        values
     }
 
     fn compute(&self, results: &[Values], patches: &mut Vec<f32>) -> Result<Values, FunctionalError> {
@@ -161,11 +155,8 @@ impl Prepared<'_> {
             Op::Linear { out_features, bias } => {
                 self.with_bias(first.dot(&matrix(self.tensor("weight"), out_features as usize).t()), bias)
             }
-            Op::Bias { .. } | Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu => {
-                let mut values = first.clone();
-                self.change(&mut values);
-                values
-            }
+            Op::Bias { .. } => first.clone(),
+            Op::BatchNorm { .. } | Op::Qcfs { .. } | Op::ClippedRelu => self.changed(first.clone()),
             Op::IntegrateFire => return Err(FunctionalError::NoActivation { stage: self.layer.name.clone() }),
             Op::MaxPool { kernel, stride, padding } => {
                 pool(first, [grid, own], square(kernel, stride, padding), f32::NEG_INFINITY, f32::max)
@@ -212,9 +203,9 @@ fn matrix(values: &[f32], rows: usize) -> ArrayView2<'_, f32> {
     ArrayView2::from_shape(shape, values).unwrap_or_else(|_| ArrayView2::from_shape((0, 0), &[]).expect("empty"))
 }
 
-/// Values row by row, as all results lie.
+/// Values row by row.
 fn rows(values: &Values) -> &[f32] {
-    values.as_slice().expect("rows one after the other")
+    values.as_slice().expect(ROWS)
 }
 
 /// Convolution as matrix products of what windows see: for each group, a block of output positions at a time.

@@ -61,7 +61,7 @@ impl<'g> SliceState<'g> {
         let extent = Extent { time_steps, fires, attention: Semantics::EXACT.attention };
         let bounds = Bounds::new(graph).all(graph, extent);
         let state = |(stage, region): (StageId, Region)| {
-            let narrow = i32::narrow(bounds[stage.index()].size);
+            let narrow = bounds[stage.index()].is_narrow();
             let setting = Setting { time_steps, semantics: Semantics::EXACT, narrow, record: true };
             Self::prepare(graph, stage, region, setting)
         };

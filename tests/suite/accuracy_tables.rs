@@ -60,12 +60,18 @@ fn near(found: [f64; 3], wanted: [f64; 3], what: &str) {
     assert!(is, "{what}: {found:?} where {wanted:?} is wanted");
 }
 
-#[test]
-fn every_cell_of_a_table_is_the_score_of_its_run() {
+/// A folder with `net.safetensors` and `images.bin`, and what they hold.
+fn written() -> (tempfile::TempDir, Network, Images) {
     let folder = tempfile::tempdir().unwrap();
     let (network, images) = (average_pooled(), sample::digits(2, 1, 12));
     report::write_bundle(&folder.path().join("net.safetensors"), &network).unwrap();
     report::write_images(&folder.path().join("images.bin"), &images).unwrap();
+    (folder, network, images)
+}
+
+#[test]
+fn every_cell_of_a_table_is_the_score_of_its_run() {
+    let (folder, network, images) = written();
     let ann = scored(&functional::float_ann(&network, &images).unwrap(), &images.labels);
     for (name, semantics) in [("exact", Semantics::EXACT), ("reference", Semantics::REFERENCE)] {
         let table =
@@ -97,10 +103,7 @@ fn every_cell_of_a_table_is_the_score_of_its_run() {
 
 #[test]
 fn without_settle_steps_every_row_is_still_the_score_of_its_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let (network, images) = (average_pooled(), sample::digits(2, 1, 12));
-    report::write_bundle(&folder.path().join("net.safetensors"), &network).unwrap();
-    report::write_images(&folder.path().join("images.bin"), &images).unwrap();
+    let (folder, network, images) = written();
     for (name, semantics) in [("exact", Semantics::EXACT), ("reference", Semantics::REFERENCE)] {
         let table = ["accuracy", "net.safetensors", "--images", "images.bin", "--time-steps", "5,1,3", "--settle", "0"];
         let said = spikemesh(folder.path(), &[&table[..], &["--semantics", name, "--json"]].concat());
