@@ -1,59 +1,63 @@
 //! Who gets what in a cycle of a router: virtual channels to heads, the switch to input ports, both by turns.
 
+use super::awake::Awake;
 use super::events::Leaving;
 use super::rivals::Rivals;
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wiring::{Wiring, bits, bits64};
-use super::{MOST_PORTS, Mesh, NOTHING, SIDES};
+use super::{MOST_PORTS, Mesh, NOTHING, Order, SIDES};
 use crate::hardware::Shape;
 use crate::units::Cycle;
 
-/// One router in one cycle: its own state, and where that goes which leaves it. `VCS` is the number of virtual channels of a
-/// port, or 0 for any other one: the usual numbers have code of their own.
-pub(super) struct Visit<'a, const VCS: usize, const PAUSING: bool> {
+/// All routers in one cycle, one after the other: their state, and where that goes which leaves them. `VCS` is the number of
+/// virtual channels of a port, or 0 for any other one: the usual numbers have code of their own.
+pub(super) struct Round<'a, const VCS: usize, const PAUSING: bool> {
     pub wiring: &'a Wiring,
     pub now: Cycle,
+    pub order: Order,
     vcs: usize,
-    pub router: &'a mut Router,
+    pub routers: &'a mut [Router],
     pub ports: &'a mut [Port],
     pub queues: &'a mut [Queue],
-    turns: &'a mut [u16],
+    pub turns: &'a mut [u16],
     /// See [`Mesh::ready`].
-    pub ready: &'a [Cycle],
-    /// All virtual channels behind outputs: those of others, too, to which slots go back.
+    ready: &'a [Cycle],
     pub downstream: &'a mut [Downstream],
     pub flits: &'a mut [u64],
     pub leaving: &'a mut Leaving,
-    /// Outputs for which anything was asked: the others sleep until something changes.
-    busy: u32,
-    /// Queues whose next flits come to the front when all has been allocated, and the first queue of the router.
+    /// See [`Mesh::followed`].
     pub followed: &'a mut Vec<u32>,
-    pub first_queue: u32,
-    pub first_port: u32,
+    pub awake: &'a mut Awake,
+    /// The router that is visited, its first port, and its first queue.
+    pub tile: usize,
+    pub first_port: usize,
+    pub first_queue: usize,
+    /// Its outputs for which anything was asked: the others sleep until something changes.
+    busy: u32,
 }
 
-impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
+impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     #[inline]
-    pub fn of(mesh: &'a mut Mesh<'_>, tile: usize, now: Cycle) -> Self {
-        let (port_bits, queue_bits) = (mesh.wiring.port_bits, mesh.wiring.queue_bits);
-        let vcs = if VCS == 0 { mesh.vcs } else { VCS };
-        let queues = tile << queue_bits..(tile + 1) << queue_bits;
-        let ports = tile << port_bits..(tile + 1) << port_bits;
+    pub fn of(mesh: &'a mut Mesh<'_>, now: Cycle) -> Self {
+        let ports = mesh.ports.len();
         Self {
             wiring: mesh.wiring,
             now,
-            vcs,
-            router: &mut mesh.routers[tile],
-            ports: &mut mesh.ports[ports.clone()],
-            first_queue: queues.start as u32,
-            first_port: ports.start as u32,
-            queues: &mut mesh.queues[queues.clone()],
-            turns: &mut mesh.turns[queues.clone()],
-            ready: mesh.ready.get(queues).unwrap_or_default(),
+            order: mesh.order,
+            vcs: if VCS == 0 { mesh.vcs } else { VCS },
+            routers: &mut mesh.routers,
+            ports: &mut mesh.ports,
+            queues: &mut mesh.queues,
+            turns: &mut mesh.turns,
+            ready: &mesh.ready,
             downstream: &mut mesh.downstream,
-            flits: &mut mesh.flits[ports],
+            flits: &mut mesh.flits[..ports],
             leaving: &mut mesh.leaving,
             followed: &mut mesh.followed,
+            awake: &mut mesh.ports_awake,
+            tile: 0,
+            first_port: 0,
+            first_queue: 0,
             busy: 0,
         }
     }
@@ -61,7 +65,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     /// The first virtual channel behind an output.
     #[inline]
     pub fn channel(&self, output: usize) -> usize {
-        (self.first_port as usize + output) * self.vcs()
+        (self.first_port + output) * self.vcs()
     }
 
     /// The virtual channels behind an output.
@@ -70,13 +74,67 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
         &self.downstream[self.channel(output)..][..self.vcs()]
     }
 
+    /// The queue of the router with a number.
+    #[inline]
+    fn queue(&self, at: u32) -> &Queue {
+        &self.queues[self.first_queue + at as usize]
+    }
+
     #[inline]
     pub fn vcs(&self) -> usize {
         if VCS == 0 { self.vcs } else { VCS }
     }
 
-    /// Moves what can be moved to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.
-    pub fn allocate(mut self, wanted: u32) -> u32 {
+    /// Lets every router that is awake move what it can.
+    pub fn visit_all(mut self) {
+        for nth in 0..self.awake.groups() {
+            let group = self.order.of(nth, self.awake.groups());
+            let mut words = self.awake.take_group(group);
+            while words != 0 {
+                let word = self.order.first(words);
+                words &= !(1 << word);
+                self.visit_word(group * 64 + word as usize);
+            }
+        }
+    }
+
+    /// The same for the routers of one word.
+    #[inline]
+    fn visit_word(&mut self, word: usize) {
+        let mut wanted = self.awake.take(word);
+        if VCS != 0 && self.wiring.plain {
+            wanted = self.hop(word, wanted);
+        }
+        while wanted != 0 {
+            let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
+            let outputs = (wanted >> first) as u32 & self.wiring.sides;
+            wanted &= !(u64::from(self.wiring.sides) << first);
+            let again = self.visit((word * 64 + first as usize) >> self.wiring.port_bits, outputs);
+            if again != 0 {
+                self.awake.wake_all(word, u64::from(again) << first);
+            }
+        }
+    }
+
+    /// Moves what a router can move to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.
+    pub fn visit(&mut self, tile: usize, wanted: u32) -> u32 {
+        self.tile = tile;
+        (self.first_port, self.first_queue) = (tile << self.wiring.port_bits, tile << self.wiring.queue_bits);
+        self.busy = 0;
+        if wanted.is_power_of_two() {
+            let output = wanted.trailing_zeros();
+            if let Some(at) = self.offer(output as usize) {
+                self.take(at as usize, output);
+            }
+        } else {
+            self.allocate(wanted);
+        }
+        let again = |output: &u32| self.ports[self.first_port + *output as usize].want != 0;
+        bits(self.busy).filter(again).fold(0, |again, output| again | 1 << output)
+    }
+
+    /// The same for several outputs.
+    fn allocate(&mut self, wanted: u32) {
         let (mut speakers, mut offering, mut offered, mut several) = ([0u8; MOST_PORTS], 0u32, 0u32, false);
         for output in bits(wanted) {
             let Some(at) = self.offer(output as usize) else { continue };
@@ -87,16 +145,18 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
             offered |= port;
         }
         if several {
-            self.accept(offering, &speakers);
-        } else {
-            for output in bits(offering) {
-                let at = usize::from(speakers[output as usize]);
-                self.take_turns(at, output as usize);
-                self.grant(at, self.flit_for(at, output), output as usize);
-            }
+            return self.accept(offering, &speakers);
         }
-        let again = |output: &u32| self.ports[*output as usize].want != 0;
-        bits(self.busy).filter(again).fold(0, |again, output| again | 1 << output)
+        for output in bits(offering) {
+            self.take(speakers[output as usize].into(), output);
+        }
+    }
+
+    /// A queue's port takes the only output that offers it the switch.
+    #[inline]
+    fn take(&mut self, at: usize, output: u32) {
+        self.take_turns(at, output as usize);
+        self.grant(at, self.flit_for(at, output), output as usize);
     }
 
     /// Each port takes one of the outputs that offer it the switch.
@@ -116,22 +176,16 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     /// speaks for it.
     #[inline]
     fn offer(&mut self, output: usize) -> Option<u32> {
-        let Port { want, held, credited, owned, .. } = self.ports[output];
-        let link = self.first_port as usize + output;
+        let link = self.first_port + output;
+        let Port { want, held, credited, owned, .. } = self.ports[link];
         let open = !PAUSING || self.leaving.pauses.is_open(link, self.now);
         if !open && want != 0 {
             self.leaving.pauses.wait(link, self.now);
         }
-        let mut holding = 0;
-        if want & held != 0 && open {
-            let owners =
-                bits(u32::from(owned & credited)).map(|vc| self.downstream[self.channel(output) + vc as usize].owner);
-            holding = owners.fold(0, |queues, owner| queues | 1 << owner) & want;
-        }
-        let mut asking = 0;
-        if want & !held != 0 {
-            asking = self.allocate_channels(output, want & !held, open);
-        }
+        let ready = if open { owned & credited } else { 0 };
+        let holding = owners(ready, self.channels(output)) & want;
+        let (heads, free) = (want & !held, every(self.vcs() as u32) & !owned);
+        let asking = if heads == 0 || free == 0 { 0 } else { self.allocate_channels(output, heads, free, open) };
         (holding | asking != 0).then(|| {
             self.busy |= 1 << output;
             self.speaker(output, holding, asking)
@@ -141,7 +195,8 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     /// The queue for whose port it is the turn: of two queues of one port, those whose packets hold a virtual channel go first.
     #[inline]
     fn speaker(&self, output: usize, holding: u64, asking: u64) -> u32 {
-        let (vcs, turn, all) = (self.vcs() as u32, self.ports[output].turn, holding | asking);
+        let (vcs, turn, all) =
+            (self.vcs() as u32, self.ports[self.first_port + output].turn, holding | asking);
         if VCS == 1 {
             return in_turn64(all, turn);
         }
@@ -149,7 +204,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
         let group = u64::from(every(vcs));
         let (holding, asking) = ((holding >> port) & group, (asking >> port) & group);
         let speaking = if holding == 0 { asking } else { holding };
-        port + in_turn(speaking as u32, self.ports[(port / vcs) as usize].vc_turn)
+        port + in_turn(speaking as u32, self.ports[self.first_port + (port / vcs) as usize].vc_turn)
     }
 
     /// The first queue of each port that has one of these.
@@ -164,65 +219,63 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     /// Offers every free virtual channel behind an output to a head; each head takes one of those it is offered. Those of the
     /// heads that ask for the switch in the same cycle.
     #[inline]
-    fn allocate_channels(&mut self, output: usize, heads: u64, open: bool) -> u64 {
-        let heads = if self.ready.is_empty() { heads } else { self.on_time(output, heads) };
-        let free = every(self.vcs() as u32) & !self.ports[output].owned;
-        if free == 0 || heads == 0 {
+    fn allocate_channels(&mut self, output: usize, heads: u64, free: u16, open: bool) -> u64 {
+        if VCS == 0 || !self.wiring.plain {
+            return self.allocate_choosy(output, heads, free, open);
+        }
+        let (nth, first) = (self.first_port + output, self.channel(output));
+        let Some(channels) = self.downstream[first..].first_chunk_mut::<VCS>() else { return 0 };
+        let port = &mut self.ports[nth];
+        let (mut able, mut asking) = ([heads; VCS], if free & port.credited == 0 { 0 } else { heads });
+        let long = if self.wiring.cut_through() { self.routers[self.tile].long & heads } else { 0 };
+        asking &= !long;
+        for at in bits64(long) {
+            let of = self.queues[self.first_queue + at as usize].front.of;
+            for vc in 0..VCS {
+                let fits = channels[vc].credits >= of;
+                able[vc] ^= u64::from(!fits) << at;
+                asking |= u64::from(fits && free >> vc & 1 != 0) << at;
+            }
+        }
+        let all = (0..VCS).filter(|vc| free >> vc & 1 != 0).fold(0, |all, vc| all | able[vc]);
+        if all == 0 {
             return 0;
         }
-        if self.wiring.noc.shape == Shape::Torus || self.are_long(self.router.odd & heads) {
-            return self.allocate_choosy(output, heads, open);
-        }
         self.busy |= 1 << output;
-        let speculates = self.wiring.timing.head_cycles == 0 && open && free & self.ports[output].credited != 0;
-        let (first, turns) = (self.channel(output), &mut *self.turns);
-        match self.downstream[first..].first_chunk_mut::<VCS>() {
-            Some(channels) if VCS != 0 => {
-                Rivals { port: &mut self.ports[output], channels, turns, output }.share(heads, free);
-            }
-            _ => self.share_channels(output, free, |_, _| heads),
-        }
-        if speculates { heads } else { 0 }
+        Rivals { port, channels, turns: &mut self.turns[self.first_queue..], output }.share(able, free);
+        if open { asking } else { 0 }
     }
 
-    /// Whether a packet of more than one flit is at the front of any of these queues.
-    #[inline]
-    fn are_long(&self, queues: u64) -> bool {
-        bits64(queues).any(|at| self.queues[at as usize].front.of > 1)
-    }
-
-    /// The same where a head may not be able to use every channel.
-    fn allocate_choosy(&mut self, output: usize, heads: u64, open: bool) -> u64 {
-        let Port { owned, credited, .. } = self.ports[output];
-        let usable = |at: u32| self.usable(&self.queues[at as usize].front, output) & !owned;
+    /// The same where a head may not be able to use every channel, or has to wait before it asks.
+    fn allocate_choosy(&mut self, output: usize, heads: u64, free: u16, open: bool) -> u64 {
+        let heads = if self.ready.is_empty() { heads } else { self.on_time(output, heads) };
+        let credited = self.ports[self.first_port + output].credited;
+        let usable = |at: u32| self.usable(&self.queue(at).front, output) & free;
         let able: u64 = bits64(heads).filter(|&at| usable(at) != 0).fold(0, |able, at| able | 1 << at);
         let speculates = self.wiring.timing.head_cycles == 0 && open;
         let asking = bits64(able).filter(|&at| speculates && usable(at) & credited != 0);
         let asking = asking.fold(0, |asking, at| asking | 1 << at);
         if able != 0 {
             self.busy |= 1 << output;
-            let free = every(self.vcs() as u32) & !owned;
-            self.share_channels(output, free, |visit, vc| {
-                let can = |&at: &u32| visit.usable(&visit.queues[at as usize].front, output) & (1 << vc) != 0;
-                bits64(able).filter(can).fold(0, |able, at| able | 1 << at)
-            });
+            self.share_channels(output, free, able);
         }
         asking
     }
 
     /// Those of the heads that may ask for a virtual channel already.
     fn on_time(&mut self, output: usize, heads: u64) -> u64 {
-        let on_time =
-            bits64(heads).filter(|&at| self.ready[at as usize] <= self.now).fold(0, |on_time, at| on_time | 1 << at);
+        let is_on_time = |at: &u32| self.ready[self.first_queue + *at as usize] <= self.now;
+        let on_time = bits64(heads).filter(is_on_time).fold(0, |on_time, at| on_time | 1 << at);
         self.busy |= u32::from(on_time != heads) << output;
         on_time
     }
 
     /// Offers each free channel to one of the heads that are able to use it.
-    fn share_channels(&mut self, output: usize, free: u16, able: impl Fn(&Self, u32) -> u64) {
+    fn share_channels(&mut self, output: usize, free: u16, heads: u64) {
         let (mut offered, mut offers) = (0u64, [NOTHING; 16]);
         for vc in bits(u32::from(free)) {
-            let able = able(self, vc);
+            let can = |&at: &u32| self.usable(&self.queue(at).front, output) & (1 << vc) != 0;
+            let able = bits64(heads).filter(can).fold(0, |able, at| able | 1 << at);
             if able != 0 {
                 let at = in_turn64(able, self.downstream[self.channel(output) + vc as usize].turn);
                 offered |= 1 << at;
@@ -244,7 +297,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
         let lower = every(self.vcs() as u32 / 2);
         let usable = match self.wiring.noc.shape {
             Shape::Torus if output >= SIDES as usize => all,
-            Shape::Torus if self.wiring.closing_ahead(head.way, self.router.place, output) => lower,
+            Shape::Torus if self.wiring.closing_ahead(head.way, self.routers[self.tile].place, output) => lower,
             Shape::Torus => all & !lower,
             Shape::Mesh => all,
         };
@@ -254,24 +307,24 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     #[inline]
     fn take_channel(&mut self, at: u32, output: usize, offers: u16) {
         let (vcs, first) = (self.vcs(), output * self.vcs());
-        let turn = &mut self.turns[at as usize];
+        let turn = &mut self.turns[self.first_queue + at as usize];
         let from = usize::from(*turn).wrapping_sub(first);
         let vc = in_turn(u32::from(offers), if from < vcs { from as u8 } else { 0 }) as usize;
         *turn = (first + vc + 1) as u16;
         let channel = self.channel(output) + vc;
-        self.ports[output].give(&mut self.downstream[channel], at as usize, vc);
+        self.ports[self.first_port + output].give(&mut self.downstream[channel], at as usize, vc);
     }
 
     /// A port takes one of the outputs that offer it the switch, and those that offer it for the same flit.
     #[inline]
     fn take_switch(&mut self, port: usize, offers: u32, speakers: &[u8; MOST_PORTS]) {
-        let chosen = in_turn(offers, self.ports[port].output_turn);
+        let chosen = in_turn(offers, self.ports[self.first_port + port].output_turn);
         let at = usize::from(speakers[chosen as usize]);
+        if offers & (offers - 1) == 0 {
+            return self.take(at, chosen);
+        }
         self.take_turns(at, chosen as usize);
         let place = self.flit_for(at, chosen);
-        if offers & (offers - 1) == 0 {
-            return self.grant(at, place, chosen as usize);
-        }
         let same = |output: &u32| usize::from(speakers[*output as usize]) == at && self.flit_for(at, *output) == place;
         let granted = bits(offers).filter(same).fold(0u32, |granted, output| granted | 1 << output);
         for output in bits(granted) {
@@ -283,13 +336,13 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     #[inline]
     fn take_turns(&mut self, at: usize, output: usize) {
         let vcs = self.vcs();
-        self.ports[at / vcs].take_turns(at, output, vcs);
+        self.ports[self.first_port + at / vcs].take_turns(at, output, vcs);
     }
 
     /// The first flit of a queue that has an output still to leave by: its place in the pool, nothing for the first of all.
     #[inline]
     fn flit_for(&self, at: usize, output: u32) -> u32 {
-        let Queue { front, second, .. } = &self.queues[at];
+        let Queue { front, second, .. } = self.queue(at as u32);
         if front.outputs & (1 << output) != 0 {
             return NOTHING;
         }
@@ -303,8 +356,10 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
     /// A flit that was granted the switch moves on if it has the virtual channel and the credit that it needs, too.
     #[inline]
     fn grant(&mut self, at: usize, place: u32, output: usize) {
-        let Port { held, credited, owned, .. } = self.ports[output];
-        self.ports[output].turn = (at / self.vcs()) as u8 + 1;
+        let vcs = self.vcs();
+        let port = &mut self.ports[self.first_port + output];
+        let Port { held, credited, owned, .. } = *port;
+        port.turn = (at / vcs) as u8 + 1;
         if held & (1 << at) == 0 {
             return;
         }
@@ -313,6 +368,12 @@ impl<'a, const VCS: usize, const PAUSING: bool> Visit<'a, VCS, PAUSING> {
             self.pass(at, place, output, vc);
         }
     }
+}
+
+/// The queues whose packets hold those of an output's virtual channels that are `ready`.
+#[inline]
+pub(super) fn owners(ready: u16, channels: &[Downstream]) -> u64 {
+    channels.iter().zip(0..).fold(0, |queues, (channel, vc)| queues | u64::from(ready >> vc & 1) << channel.owner)
 }
 
 /// The one of an output's virtual channels that the packet of a queue holds.

@@ -51,7 +51,7 @@ impl Mesh<'_> {
     #[inline(always)]
     fn come<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         self.enqueue::<VCS, PAUSING>(flits, now);
-        if VCS != 0 && (flits.len() > 1 || flits[0].part.port() != NOTHING) {
+        if VCS != 0 && (flits.len() > 1 || flits[0].port != NOTHING) {
             self.move_on::<VCS, PAUSING>(flits, now);
         }
     }
@@ -123,7 +123,7 @@ impl Mesh<'_> {
         if VCS == 1 {
             let downstream = &mut self.downstream[link];
             port.settle(downstream, &mut self.leaving.pauses, link, now);
-            let odd = self.routers[link >> self.wiring.port_bits].odd;
+            let odd = self.routers[link >> self.wiring.port_bits].odd();
             if port.credited != 0 && port.want & port.held & !odd != 0 {
                 return self.departing.push(link as u32);
             }
@@ -138,28 +138,28 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Packets of one flit that come into ports without any, and ask for one output, may move on at
+    /// Flits come into their queues. Those that come into ports without any, and ask for one output, may move on at
     /// once: they are left with the port that they ask for, the others with [`NOTHING`].
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, .. } = self;
         for flit in flits {
-            let Arrival { queue: at, tag, way, part } = *flit;
+            let Arrival { queue: at, tag, way, part, .. } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
             if VCS != 0
-                && part == Part::ONLY
                 && wiring.plain
+                && (!PAUSING || part == Part::ONLY)
                 && routers[tile].occupied & of_port::<VCS>(own) == 0
                 && let Some(output) = wiring.only_output(way, tile)
             {
                 let port = (tile << wiring.port_bits) + output as usize;
                 if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
                     ports[port].want |= 1 << own;
-                    flit.part = Part::asking(port as u32);
+                    flit.port = port as u32;
                     continue;
                 }
             }
-            flit.part = Part::asking(NOTHING);
+            flit.port = NOTHING;
             let outputs = wiring.outputs(way, tile);
             let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
             Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.line_up::<PAUSING>(
@@ -227,11 +227,13 @@ impl Line<'_> {
         let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
-        if flit.is_odd() {
-            router.odd |= bit;
+        let (long, split) = (flit.of != 1, self.wiring.splits(flit.way));
+        if long || split {
+            router.long |= u64::from(long) << at;
+            router.split |= u64::from(split) << at;
             self.ask_all::<PAUSING>(tile, at, flit.outputs, from);
         } else {
-            let odd = router.odd;
+            let odd = router.odd();
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
             let wants = self.ask::<PAUSING>(port, bit, from);
             if PAUSING && wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {

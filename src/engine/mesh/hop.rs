@@ -1,6 +1,6 @@
 //! The common case, in one go: flits without rivals.
 
-use super::allocate::in_turn64;
+use super::allocate::{Round, held_vc, in_turn64};
 use super::awake::Awake;
 use super::events::Leaving;
 use super::pauses::Pauses;
@@ -11,7 +11,7 @@ use super::wiring::Wiring;
 use super::{Mesh, NOTHING, Way};
 use crate::units::Cycle;
 
-/// A packet of one flit that asks for one output.
+/// A flit that asks for one output.
 #[derive(Debug, Clone, Copy)]
 struct Single {
     /// Its queue, counted through the network.
@@ -20,22 +20,16 @@ struct Single {
     port: usize,
     tag: u32,
     way: Way,
+    part: Part,
 }
 
-impl Mesh<'_> {
-    /// Moves packets of one flit to the outputs of a word that are `wanted`, where each packet that asks for an output is alone in
+impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
+    /// Moves flits to the outputs of a word that are `wanted`, where each packet that asks for an output is alone in
     /// its port: no port has to choose between outputs, so that each output settles who goes. The other outputs.
-    /// `PAUSING` says whether there are links that do not take a flit in every cycle.
     #[inline(never)]
-    pub(super) fn hop<const VCS: usize, const PAUSING: bool>(
-        &mut self,
-        word: usize,
-        mut wanted: u64,
-        now: Cycle,
-    ) -> u64 {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, followed, ports_awake, .. } =
-            self;
-        let flits = &mut flits[..ports.len()];
+    pub(super) fn hop(&mut self, word: usize, mut wanted: u64) -> u64 {
+        let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, awake, .. } = self;
+        let now = *now;
         let mut others = 0;
         while wanted != 0 {
             let nth = word * 64 + wanted.trailing_zeros() as usize;
@@ -43,7 +37,7 @@ impl Mesh<'_> {
             wanted ^= bit;
             let (tile, output) = wiring.place_of(nth);
             let (router, port) = (&mut routers[tile], &mut ports[nth]);
-            let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd) != 0;
+            let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd()) != 0;
             let open = !PAUSING || leaving.pauses.is_open(nth, now);
             if PAUSING && VCS == 1 {
                 port.settle(&mut downstream[nth], &mut leaving.pauses, nth, now);
@@ -53,26 +47,41 @@ impl Mesh<'_> {
                 port.wait(&mut downstream[nth], leaving, nth, now);
                 continue;
             }
+            let first = tile << wiring.queue_bits;
+            let long = port.want & router.long;
+            if !PAUSING && long != 0 && long == port.want & port.held && is_alone::<VCS>(port.want, router) {
+                let at = long.trailing_zeros() as usize;
+                let vc = held_vc(port.owned, &downstream[nth * VCS..][..VCS], at);
+                if port.credited >> vc & 1 != 0 {
+                    Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
+                        &mut Behind { router, queues, followed, awake },
+                        nth,
+                        first + at,
+                        vc,
+                        now,
+                    );
+                }
+                continue;
+            }
             if crowded || !open {
                 others |= bit;
                 continue;
             }
-            let first = tile << wiring.queue_bits;
             let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
             let settled = Rivals { port, channels, turns: &mut turns[first..], output }.settle();
             let Some(at) = settled.winner else {
                 if settled.again {
-                    ports_awake.wake(nth);
+                    awake.wake(nth);
                 }
                 continue;
             };
             let Some(vc) = settled.channel else {
                 ports[(first + at) / VCS].take_turns(at, output, VCS);
-                ports_awake.wake(nth);
+                awake.wake(nth);
                 continue;
             };
             Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
-                &mut Behind { router, queues, followed, ports_awake },
+                &mut Behind { router, queues, followed, awake },
                 nth,
                 first + at,
                 vc,
@@ -81,7 +90,9 @@ impl Mesh<'_> {
         }
         others
     }
+}
 
+impl Mesh<'_> {
     /// Packets that hold the channels of links which can take a flit again, the only ones, leave.
     #[inline(never)]
     pub(super) fn depart<const PAUSING: bool>(&mut self, now: Cycle) {
@@ -96,7 +107,7 @@ impl Mesh<'_> {
                 let from = (tile << wiring.queue_bits) + usize::from(downstream[nth].owner);
                 let router = &mut routers[tile];
                 Clear { wiring, ports, downstream, flits, leaving }.release::<1, PAUSING>(
-                    &mut Behind { router, queues, followed, ports_awake },
+                    &mut Behind { router, queues, followed, awake: ports_awake },
                     nth,
                     from,
                     0,
@@ -111,7 +122,7 @@ impl Mesh<'_> {
     #[inline]
     pub(super) fn come_alone<const VCS: usize, const PAUSING: bool>(&mut self, flit: Arrival, now: Cycle) -> bool {
         let Self { wiring, routers, ports, turns, downstream, flits, leaving, .. } = self;
-        let Arrival { queue, tag, way, part } = flit;
+        let Arrival { queue, tag, way, part, .. } = flit;
         let (tile, own) = wiring.place_of_queue(queue as usize);
         if !wiring.plain || part != Part::ONLY || routers[tile].occupied & of_port::<VCS>(own) != 0 {
             return false;
@@ -124,7 +135,7 @@ impl Mesh<'_> {
             return false;
         }
         let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output as usize * VCS) } else { 0 };
-        let flit = Single { queue: queue as usize, port: nth, tag, way };
+        let flit = Single { queue: queue as usize, port: nth, tag, way, part };
         Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
         true
     }
@@ -136,24 +147,35 @@ impl Mesh<'_> {
         let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
         let flits_of = &mut counts[..ports.len()];
         let all = every(VCS as u32);
-        for &Arrival { queue, tag, way, part } in flits {
-            if part.port() == NOTHING {
+        for &Arrival { queue, tag, way, part, port } in flits {
+            if port == NOTHING {
                 continue;
             }
-            let (nth, at) = (part.port() as usize, queue as usize & wiring.queue_mask);
+            let (nth, at) = (port as usize, queue as usize & wiring.queue_mask);
             let (output, own) = (nth & wiring.port_mask, 1 << at);
             let port = &mut ports[nth];
             let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            if alone && open && port.held | u64::from(port.credited ^ all) == 0 {
+            let channel = if !(alone && open) {
+                None
+            } else if part == Part::ONLY {
+                let clear = port.held | u64::from(port.credited ^ all) == 0;
+                clear.then(|| if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 })
+            } else {
+                let channels = &mut downstream[nth * VCS..][..VCS];
+                port.channel_of::<VCS>(wiring, channels, &mut turns[queue as usize], (at, output), part)
+            };
+            if let Some(vc) = channel {
                 port.want = 0;
-                let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
-                let flit = Single { queue: queue as usize, port: nth, tag, way };
+                let flit = Single { queue: queue as usize, port: nth, tag, way, part };
                 Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
                 continue;
             }
             let queue = &mut queues[queue as usize];
-            (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index: 0, of: 1 }, 1);
-            routers[nth >> wiring.port_bits].occupied |= own;
+            let (index, of) = (part.index(), part.of());
+            (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index, of }, 1);
+            let router = &mut routers[nth >> wiring.port_bits];
+            router.occupied |= own;
+            router.long |= u64::from(part != Part::ONLY) << at;
             // Who holds the channel of an open link leaves in this cycle anyway.
             if !(PAUSING && VCS == 1 && open && port.held != 0 && port.credited != 0) {
                 ports_awake.wake(nth);
@@ -163,6 +185,36 @@ impl Mesh<'_> {
 }
 
 impl Port {
+    /// The virtual channel into which a flit of a longer packet can go that is alone in asking for this output, `at` a queue.
+    /// Its head takes one.
+    #[inline]
+    fn channel_of<const VCS: usize>(
+        &mut self,
+        wiring: &Wiring,
+        channels: &mut [Downstream],
+        turn: &mut u16,
+        (at, output): (usize, usize),
+        part: Part,
+    ) -> Option<usize> {
+        let all = every(VCS as u32);
+        if part.index() == 0 {
+            let clear = self.held | u64::from(self.credited ^ all) == 0 && wiring.roomy(part.of(), channels) & all == all;
+            if !clear {
+                return None;
+            }
+            let vc = if VCS == 2 { take_turn(turn, output * VCS) } else { 0 };
+            self.give(&mut channels[vc], at, vc);
+            return Some(vc);
+        }
+        let vc = held_vc(self.owned, channels, at);
+        if self.held >> at & 1 == 0 || self.credited >> vc & 1 == 0 {
+            return None;
+        }
+        self.held ^= u64::from(part.is_tail()) << at;
+        self.owned ^= u16::from(part.is_tail()) << vc;
+        Some(vc)
+    }
+
     /// Notes that this input has taken an output for one of its queues: others go first the next time.
     #[inline]
     pub fn take_turns(&mut self, at: usize, output: usize, vcs: usize) {
@@ -208,7 +260,7 @@ struct Behind<'a> {
     router: &'a mut Router,
     queues: &'a mut [Queue],
     followed: &'a mut Vec<u32>,
-    ports_awake: &'a mut Awake,
+    awake: &'a mut Awake,
 }
 
 impl Clear<'_> {
@@ -225,7 +277,8 @@ impl Clear<'_> {
     ) {
         let at = from & self.wiring.queue_mask;
         let queue = &mut behind.queues[from];
-        let Flit { tag, way, .. } = queue.front;
+        let Flit { tag, way, index, of, .. } = queue.front;
+        let part = Part::new(index, of);
         queue.len -= 1;
         if queue.len == 0 {
             behind.router.occupied ^= 1 << at;
@@ -234,20 +287,21 @@ impl Clear<'_> {
         }
         let port = &mut self.ports[nth];
         port.want ^= 1 << at;
-        port.held ^= 1 << at;
-        port.owned ^= 1 << vc;
+        port.held ^= u64::from(part.is_tail()) << at;
+        port.owned ^= u16::from(part.is_tail()) << vc;
+        behind.router.long &= !(1 << at);
         let others = port.want;
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
-        clear.pass::<VCS, PAUSING>(Single { queue: from, port: nth, tag, way }, vc, now);
+        clear.pass::<VCS, PAUSING>(Single { queue: from, port: nth, tag, way, part }, vc, now);
         if others == 0 {
             return;
         }
-        if PAUSING && VCS == 1 && others & behind.router.odd == 0 && leaving.pauses.can_put_off(nth, now + 1) {
+        if PAUSING && VCS == 1 && others & behind.router.odd() == 0 && leaving.pauses.can_put_off(nth, now + 1) {
             leaving.pauses.put_off(nth, now + 1);
             leaving.pauses.wait(nth, now);
         } else {
-            behind.ports_awake.wake(nth);
+            behind.awake.wake(nth);
         }
     }
 
@@ -255,7 +309,7 @@ impl Clear<'_> {
     #[inline(always)]
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
-        let Single { queue, port: nth, tag, way } = flit;
+        let Single { queue, port: nth, tag, way, part } = flit;
         let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
@@ -275,7 +329,7 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::ONLY });
+        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part, port: NOTHING });
     }
 }
 
@@ -283,6 +337,12 @@ impl Clear<'_> {
 #[inline]
 pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
     if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
+}
+
+/// Whether one queue wants something whose packet takes a single output, the only one of its port with flits.
+#[inline]
+fn is_alone<const VCS: usize>(want: u64, router: &Router) -> bool {
+    want.is_power_of_two() && want & alone::<VCS>(router.occupied) & !router.split != 0
 }
 
 /// Queues that are the only ones of their ports with flits; none of them are found for many virtual channels.

@@ -41,7 +41,7 @@ pub use standstill::Stuck;
 pub use wiring::{MOST_PORTS, MOST_QUEUES, NOTHING, Passage, SIDES, Way, Wiring};
 
 use crate::units::{Cycle, UnitId};
-use allocate::Visit;
+use allocate::Round;
 use awake::Awake;
 use events::Leaving;
 use source::Source;
@@ -263,45 +263,13 @@ impl<'w> Mesh<'w> {
         self.now = now;
         self.arrive::<VCS, PAUSING>(now, asked, deliveries);
         if self.ports_awake.any() {
-            self.visit_all::<VCS, PAUSING>(now);
+            Round::<VCS, PAUSING>::of(self, now).visit_all();
         }
         if PAUSING && VCS == 1 && !self.departing.is_empty() {
             self.depart::<PAUSING>(now);
         }
         if !self.followed.is_empty() {
             self.step_up::<PAUSING>(now);
-        }
-    }
-
-    /// Lets every router that is awake move what it can.
-    fn visit_all<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
-        for nth in 0..self.ports_awake.groups() {
-            let group = self.order.of(nth, self.ports_awake.groups());
-            let mut words = self.ports_awake.take_group(group);
-            while words != 0 {
-                let word = self.order.first(words);
-                words &= !(1 << word);
-                self.visit_word::<VCS, PAUSING>(group * 64 + word as usize, now);
-            }
-        }
-    }
-
-    /// The same for the routers of one word.
-    #[inline]
-    fn visit_word<const VCS: usize, const PAUSING: bool>(&mut self, word: usize, now: Cycle) {
-        let mut wanted = self.ports_awake.take(word);
-        if VCS != 0 && self.wiring.plain {
-            wanted = self.hop::<VCS, PAUSING>(word, wanted, now);
-        }
-        while wanted != 0 {
-            let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
-            let outputs = (wanted >> first) as u32 & self.wiring.sides;
-            wanted &= !(u64::from(self.wiring.sides) << first);
-            let tile = (word * 64 + first as usize) >> self.wiring.port_bits;
-            let again = Visit::<VCS, PAUSING>::of(self, tile, now).allocate(outputs);
-            if again != 0 {
-                self.ports_awake.wake_all(word, u64::from(again) << first);
-            }
         }
     }
 

@@ -1,17 +1,17 @@
 //! Flits on the move: from a queue through the switch to a link or a unit.
 
 use super::NOTHING;
-use super::allocate::Visit;
+use super::allocate::Round;
 use super::state::Flit;
 use super::wheel::{Arrival, Part};
 
-impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
+impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
     /// Moves a flit of a queue, the first or one in the pool, to an output, into a virtual channel of its packet with a free slot.
     #[inline]
     pub(super) fn pass(&mut self, at: usize, place: u32, output: usize, vc: usize) {
         let flit = self.leave(at, place, output);
         let first = self.channel(output) + vc;
-        let (port, downstream) = (&mut self.ports[output], &mut self.downstream[first]);
+        let (port, downstream) = (&mut self.ports[self.first_port + output], &mut self.downstream[first]);
         downstream.credits -= 1;
         let starved = downstream.credits == 0;
         self.leaving.starved += u32::from(starved);
@@ -33,14 +33,14 @@ impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
         self.leaving.wheel.put(
             self.now,
             kind,
-            Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of) },
+            Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of), port: NOTHING },
         );
     }
 
     /// Notes that a flit leaves by an output, and whether its queue still has one for it.
     #[inline]
     fn leave(&mut self, at: usize, place: u32, output: usize) -> Flit {
-        let queue = &mut self.queues[at];
+        let queue = &mut self.queues[self.first_queue + at];
         let (flit, more) = if place == NOTHING {
             (&mut queue.front, queue.len > 1)
         } else {
@@ -49,7 +49,7 @@ impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
         };
         flit.outputs &= !(1 << output);
         if flit.is_tail() || !more || !self.wiring.cut_through() {
-            self.ports[output].want &= !(1 << at);
+            self.ports[self.first_port + output].want &= !(1 << at);
         }
         *flit
     }
@@ -57,24 +57,27 @@ impl<const VCS: usize, const PAUSING: bool> Visit<'_, VCS, PAUSING> {
     /// Counts a flit that leaves, and keeps the link until the next one may.
     #[inline]
     fn count(&mut self, output: usize, kind: u8) {
-        self.flits[output] += 1;
+        let link = self.first_port + output;
+        self.flits[link] += 1;
         if PAUSING {
-            self.leaving.pauses.take(kind, self.first_port as usize + output, self.now);
+            self.leaving.pauses.take(kind, link, self.now);
         }
     }
 
     /// Takes the first flit out of its queue and sends its slot's credit back.
     #[inline]
     fn dequeue(&mut self, at: usize) {
-        let queue = &mut self.queues[at];
+        let (nth, rest) = (self.first_queue + at, !(1 << at));
+        let (queue, router) = (&mut self.queues[nth], &mut self.routers[self.tile]);
         queue.len -= 1;
-        self.router.odd &= !(1 << at);
+        router.long &= rest;
+        router.split &= rest;
         if queue.len == 0 {
-            self.router.occupied &= !(1 << at);
+            router.occupied &= rest;
         } else {
-            self.followed.push(self.first_queue + at as u32);
+            self.followed.push(nth as u32);
         }
-        let (port, vc) = (at / self.vcs(), at % self.vcs());
+        let (port, vc) = (self.first_port + at / self.vcs(), at % self.vcs());
         self.leaving.give_back(self.downstream, self.ports[port].feed + vc as u32);
     }
 }

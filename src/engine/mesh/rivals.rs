@@ -1,6 +1,6 @@
 //! Packets of one flit that ask for the same output, each alone in its port: who goes.
 
-use super::allocate::{held_vc, in_turn64};
+use super::allocate::{held_vc, in_turn64, owners};
 use super::state::{Downstream, Port, every};
 
 /// An output, what is behind it, and the queues of its router.
@@ -30,12 +30,11 @@ impl<const VCS: usize> Rivals<'_, VCS> {
     pub fn settle(mut self) -> Settled {
         let (want, held, credited) = (self.port.want, self.port.held, self.port.credited);
         let ready = self.port.owned & credited;
-        let owner = |vc: usize| u64::from(ready >> vc & 1) << self.channels[vc].owner;
-        let mut speaking = (0..VCS).fold(0, |queues, vc| queues | owner(vc)) & want;
+        let mut speaking = owners(ready, self.channels) & want;
         let (heads, free) = (want & !held, every(VCS as u32) & !self.port.owned);
         let shares = heads != 0 && free != 0;
         if shares {
-            self.share(heads, free);
+            self.share([heads; VCS], free);
             speaking |= if free & credited == 0 { 0 } else { heads };
         }
         if speaking == 0 {
@@ -47,17 +46,18 @@ impl<const VCS: usize> Rivals<'_, VCS> {
         Settled { again: true, winner: Some(at), channel: held.filter(|vc| credited >> vc & 1 != 0) }
     }
 
-    /// Offers every free virtual channel to the head whose turn it is; each head takes one of those it is offered.
+    /// Offers every free virtual channel to the head whose turn it is, of those that are `able` to use it; each head takes one of
+    /// those it is offered.
     #[inline(always)]
-    pub fn share(&mut self, heads: u64, free: u16) {
-        let offer = |vc: usize| in_turn64(heads, self.channels[vc].turn) as usize;
-        if VCS == 2 && free == 3 && offer(0) == offer(1) {
+    pub fn share(&mut self, able: [u64; VCS], free: u16) {
+        let offer = |vc: usize| in_turn64(able[vc], self.channels[vc].turn) as usize;
+        if VCS == 2 && free == 3 && able[0] != 0 && offer(0) == offer(1) {
             let at = offer(0);
             let vc = take_turn(&mut self.turns[at], self.output * VCS);
             return self.port.give(&mut self.channels[vc], at, vc);
         }
-        for vc in (0..VCS).filter(|vc| free >> vc & 1 != 0) {
-            let at = in_turn64(heads, self.channels[vc].turn) as usize;
+        for vc in (0..VCS).filter(|vc| free >> vc & 1 != 0 && able[*vc] != 0) {
+            let at = in_turn64(able[vc], self.channels[vc].turn) as usize;
             if VCS > 1 {
                 self.turns[at] = (self.output * VCS + vc) as u16 + 1;
             }

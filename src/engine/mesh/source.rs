@@ -4,7 +4,7 @@ use super::allocate::in_turn;
 use super::state::every;
 use super::wheel::{Arrival, Part};
 use super::wiring::{FROM_UNITS, Wiring};
-use super::{Mesh, Packet};
+use super::{Mesh, NOTHING, Packet};
 use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
@@ -99,7 +99,8 @@ impl Mesh<'_> {
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
-        self.leaving.wheel.put(self.now, FROM_UNITS, Arrival { queue, tag, way, part: Part::new(index, of) });
+        let flit = Arrival { queue, tag, way, part: Part::new(index, of), port: NOTHING };
+        self.leaving.wheel.put(self.now, FROM_UNITS, flit);
         self.leaving.resident += 1;
         source.idle_from = self.now + 1;
         source.sent = index + 1;

@@ -18,12 +18,6 @@ pub(super) struct Flit {
 }
 
 impl Flit {
-    /// Whether it belongs to a longer packet, or has not one output.
-    #[inline]
-    pub fn is_odd(&self) -> bool {
-        self.of != 1 || !(self.way.is_straight() || self.outputs.is_power_of_two())
-    }
-
     #[inline]
     pub fn is_tail(&self) -> bool {
         self.index + 1 == self.of
@@ -35,8 +29,10 @@ impl Flit {
 pub(super) struct Router {
     /// Queues with flits, one bit each.
     pub occupied: u64,
-    /// Queues at whose front is a flit of a longer packet, or with several outputs.
-    pub odd: u64,
+    /// Queues at whose front is a flit of a longer packet.
+    pub long: u64,
+    /// Queues at whose front is a flit of a packet that takes several outputs here.
+    pub split: u64,
     /// Column and row of its tile.
     pub place: (u16, u16),
 }
@@ -45,7 +41,13 @@ impl Router {
     pub fn new(wiring: &Wiring, tile: usize) -> Self {
         let (x, y) = wiring.place(TileId::at(tile));
         let place = (x as u16, y as u16);
-        Self { occupied: 0, odd: 0, place }
+        Self { occupied: 0, long: 0, split: 0, place }
+    }
+
+    /// Queues at whose front is a flit of a longer packet, or with several outputs.
+    #[inline]
+    pub fn odd(&self) -> u64 {
+        self.long | self.split
     }
 }
 

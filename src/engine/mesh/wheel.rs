@@ -14,9 +14,11 @@ pub(super) struct Arrival {
     pub tag: u32,
     pub way: Way,
     pub part: Part,
+    /// Once it has come, the port that it asks for, if it may move on at once.
+    pub port: u32,
 }
 
-/// Which flit of its packet one is, and how many there are, in one word; once it has come, the port that it asks for, if any.
+/// Which flit of its packet one is, and how many there are, in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Part(u32);
 
@@ -43,18 +45,6 @@ impl Part {
     pub fn is_tail(self) -> bool {
         self.index() + 1 == self.of()
     }
-
-    /// What asks for a port.
-    #[inline]
-    pub fn asking(port: u32) -> Self {
-        Self(port)
-    }
-
-    /// The port that it asks for.
-    #[inline]
-    pub fn port(self) -> u32 {
-        self.0
-    }
 }
 
 /// The flits that reach routers in a cycle.
@@ -67,7 +57,7 @@ struct Place {
 
 impl Place {
     const EMPTY: Self =
-        Self { first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY }, others: vec![] };
+        Self { first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY, port: NOTHING }, others: vec![] };
 }
 
 /// Flits that have left and have not yet arrived.

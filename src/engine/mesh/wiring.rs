@@ -368,6 +368,12 @@ impl Wiring {
         }
     }
 
+    /// Whether flits take several outputs at a router of their tree.
+    #[inline]
+    pub(super) fn splits(&self, way: Way) -> bool {
+        !way.is_straight() && !self.branchings[way.0 as usize].outputs.is_power_of_two()
+    }
+
     /// The output that a tile's router takes toward a unit.
     #[inline]
     pub(super) fn output(&self, tile: usize, unit: usize) -> u32 {
