@@ -126,9 +126,9 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
             if let Some(at) = self.offer(output as usize) {
                 self.take(at as usize, output);
             }
-        } else {
-            self.allocate(wanted);
+            return if self.ports[self.first_port + output as usize].want == 0 { 0 } else { self.busy };
         }
+        self.allocate(wanted);
         let again = |output: &u32| self.ports[self.first_port + *output as usize].want != 0;
         bits(self.busy).filter(again).fold(0, |again, output| again | 1 << output)
     }
@@ -379,7 +379,7 @@ pub(super) fn owners(ready: u16, channels: &[Downstream]) -> u64 {
 /// The one of an output's virtual channels that the packet of a queue holds.
 #[inline]
 pub(super) fn held_vc(owned: u16, downstream: &[Downstream], at: usize) -> usize {
-    let own = |vc: usize| owned & (1 << vc) != 0 && usize::from(downstream[vc].owner) == at;
+    let own = |vc: usize| (owned >> vc & 1 != 0) & (usize::from(downstream[vc].owner) == at);
     match downstream.len() {
         1 => 0,
         2 => usize::from(own(1)),

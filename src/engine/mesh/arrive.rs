@@ -58,16 +58,16 @@ impl Mesh<'_> {
 
     /// Slots that are free again by now can be filled.
     pub(super) fn take_credits(&mut self, now: Cycle) {
-        let Self { leaving, downstream, revived, longest, .. } = self;
+        let Self { leaving, downstream, revived, .. } = self;
         for ring in [&mut leaving.returning, &mut leaving.ejected] {
             let slots = ring.take(now);
             for slots in ring.slices(slots) {
                 for &at in slots {
                     let downstream = &mut downstream[at as usize];
                     downstream.credits += 1;
-                    leaving.starved -= u32::from(downstream.credits == 1);
+                    leaving.starved -= u32::from(downstream.credits == leaving.longest);
                     // More free slots than the longest packet has flits change nothing.
-                    if downstream.credits <= *longest {
+                    if downstream.credits <= leaving.longest {
                         revived.push(at);
                     }
                 }

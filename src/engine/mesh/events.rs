@@ -108,8 +108,10 @@ pub(super) struct Leaving {
     pub returning: Pending<u32>,
     pub ejected: Pending<u32>,
     /// A slot that is free again may as well be so at once where its virtual channel has so many others: sending takes one of them
-    /// in a cycle, and before the last one is gone the slot would be back. Never where every slot matters.
+    /// in a cycle, and before there is no room for the longest packet the slot would be back. Never where every slot matters.
     pub instant: u16,
+    /// Flits of the longest packet for all of which there has to be room, so far.
+    pub longest: u16,
     /// Whether units need not be told of packets in the cycle in which these come, but whenever anything else is due.
     pub patient: bool,
     pub pauses: Pauses,
@@ -117,10 +119,9 @@ pub(super) struct Leaving {
     pub pool: Pool,
     /// Flits in queues, on links and on their way to units, and packets in sources.
     pub resident: u64,
-    /// Virtual channels without a free slot.
+    /// Virtual channels without room for the longest packet.
     pub starved: u32,
-    /// Whether every slot that is free again matters, not only the first one of a virtual channel: to packets of several flits
-    /// that move on only where all of them have room, and to somebody who watches.
+    /// Whether every slot that is free again matters, to somebody who watches.
     precise: bool,
     /// When the last slot is back.
     pub last: Cycle,
@@ -140,6 +141,7 @@ impl Leaving {
             pauses: Pauses::new(wiring),
             pool: Pool::new(),
             resident: 0,
+            longest: 1,
             starved: 0,
             precise: false,
             last: 0,
@@ -172,7 +174,22 @@ impl Leaving {
         self.last.max(self.pauses.last).max(self.wheel.to_units().last())
     }
 
-    /// From now on every slot matters, not only the first one of a virtual channel.
+    /// From now on there has to be room for all flits of a longer packet.
+    pub fn expect(&mut self, flits: u16, downstream: &[Downstream]) {
+        self.instant = self.instant.saturating_add(flits - self.longest);
+        self.longest = flits;
+        self.starved = downstream.iter().filter(|channel| channel.credits < flits).count() as u32;
+    }
+
+    /// Notes that a virtual channel has lost a slot: whether it was the last one.
+    #[inline(always)]
+    pub fn take_slot(&mut self, channel: &mut Downstream) -> bool {
+        channel.credits -= 1;
+        self.starved += u32::from(channel.credits + 1 == self.longest);
+        channel.credits == 0
+    }
+
+    /// From now on every slot matters.
     pub fn be_precise(&mut self) {
         (self.precise, self.instant) = (true, u16::MAX);
     }

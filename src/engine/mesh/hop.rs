@@ -314,9 +314,7 @@ impl Clear<'_> {
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
         channel.turn = at as u8 + 1;
-        channel.credits -= 1;
-        if channel.credits == 0 {
-            leaving.starved += 1;
+        if leaving.take_slot(channel) {
             port.credited ^= 1 << vc;
         }
         flits[nth] += 1;

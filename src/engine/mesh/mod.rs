@@ -132,8 +132,6 @@ pub struct Mesh<'w> {
     followed: Vec<u32>,
     /// Outputs whose links can take a flit again, over one virtual channel, and whose holders leave at the end of the visits.
     departing: Vec<u32>,
-    /// Flits of the longest packet for all of which there has to be room, so far.
-    longest: u16,
     /// The cycle that is going on.
     now: Cycle,
 }
@@ -162,7 +160,6 @@ impl<'w> Mesh<'w> {
             revived: vec![],
             followed: vec![],
             departing: vec![],
-            longest: 1,
             now: 0,
         }
     }
@@ -178,10 +175,9 @@ impl<'w> Mesh<'w> {
 
     /// Says how long packets may be, best before the first one comes.
     pub(super) fn expect(&mut self, flits: u16) {
-        if flits > self.longest && self.wiring.cut_through() {
-            self.longest = flits;
-            self.leaving.be_precise();
+        if flits > self.leaving.longest && self.wiring.cut_through() {
             self.take_credits(self.now);
+            self.leaving.expect(flits, &self.downstream);
         }
     }
 

@@ -12,10 +12,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         let flit = self.leave(at, place, output);
         let first = self.channel(output) + vc;
         let (port, downstream) = (&mut self.ports[self.first_port + output], &mut self.downstream[first]);
-        downstream.credits -= 1;
-        let starved = downstream.credits == 0;
-        self.leaving.starved += u32::from(starved);
-        port.credited &= !(u16::from(starved) << vc);
+        port.credited ^= u16::from(self.leaving.take_slot(downstream)) << vc;
         if flit.is_tail() {
             port.owned &= !(1 << vc);
             port.held &= !(1 << at);
@@ -48,7 +45,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             (&mut place.flit, place.next != NOTHING)
         };
         flit.outputs &= !(1 << output);
-        if flit.is_tail() || !more || !self.wiring.cut_through() {
+        if flit.is_tail() | !more | !self.wiring.cut_through() {
             self.ports[self.first_port + output].want &= !(1 << at);
         }
         *flit

@@ -92,10 +92,7 @@ impl Mesh<'_> {
             source.turn = source.vc + 1;
         }
         let downstream = &mut downstream[usize::from(source.vc)];
-        downstream.credits -= 1;
-        let starved = downstream.credits == 0;
-        self.leaving.starved += u32::from(starved);
-        source.credited &= !(u16::from(starved) << source.vc);
+        source.credited ^= u16::from(self.leaving.take_slot(downstream)) << source.vc;
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
