@@ -145,24 +145,26 @@ impl Mesh<'_> {
     #[inline(never)]
     pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &[Arrival], now: Cycle) {
         let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
+        let (wiring, ports, turns, downstream) = (*wiring, &mut ports[..], &mut turns[..], &mut downstream[..]);
         let flits_of = &mut counts[..ports.len()];
+        let (port_mask, queue_mask) = (wiring.port_mask, wiring.queue_mask);
         let all = every(VCS as u32);
         for &Arrival { queue, tag, way, part, port } in flits {
             if port == NOTHING {
                 continue;
             }
-            let (nth, at) = (port as usize, queue as usize & wiring.queue_mask);
-            let (output, own) = (nth & wiring.port_mask, 1 << at);
+            let (nth, at) = (port as usize, queue as usize & queue_mask);
+            let (output, own) = (nth & port_mask, 1 << at);
             let port = &mut ports[nth];
             let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
             let channel = if !(alone && open) {
                 None
-            } else if part == Part::ONLY {
-                let clear = port.held | u64::from(port.credited ^ all) == 0;
-                clear.then(|| if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 })
+            } else if part == Part::ONLY && port.held | u64::from(port.credited ^ all) == 0 {
+                Some(if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 })
             } else {
                 let channels = &mut downstream[nth * VCS..][..VCS];
-                port.channel_of::<VCS>(wiring, channels, &mut turns[queue as usize], (at, output), part)
+                let lets = !PAUSING && port.lets::<VCS>(wiring, channels, at, part);
+                lets.then(|| port.lead::<VCS>(channels, &mut turns[queue as usize], (at, output), part))
             };
             if let Some(vc) = channel {
                 port.want = 0;
@@ -185,34 +187,43 @@ impl Mesh<'_> {
 }
 
 impl Port {
-    /// The virtual channel into which a flit of a longer packet can go that is alone in asking for this output, `at` a queue.
-    /// Its head takes one.
+    /// Whether a flit of a queue can leave by this output, which nobody else asks for: whether its packet holds a virtual channel
+    /// with a free slot, or, if it is the first one, whether all of those that are free have room for it.
     #[inline]
-    fn channel_of<const VCS: usize>(
+    fn lets<const VCS: usize>(&self, wiring: &Wiring, channels: &[Downstream], at: usize, part: Part) -> bool {
+        if part.index() > 0 {
+            let credited = self.credited >> held_vc(self.owned, channels, at) & 1;
+            return self.held >> at & u64::from(credited) != 0;
+        }
+        let free = every(VCS as u32) & !self.owned;
+        free != 0 && free & !(self.credited & wiring.roomy(part.of(), channels)) == 0
+    }
+
+    /// The virtual channel by which such a flit leaves: the first flit of a packet takes it, and the last one gives it back.
+    #[inline]
+    fn lead<const VCS: usize>(
         &mut self,
-        wiring: &Wiring,
         channels: &mut [Downstream],
         turn: &mut u16,
         (at, output): (usize, usize),
         part: Part,
-    ) -> Option<usize> {
-        let all = every(VCS as u32);
-        if part.index() == 0 {
-            let clear = self.held | u64::from(self.credited ^ all) == 0 && wiring.roomy(part.of(), channels) & all == all;
-            if !clear {
-                return None;
-            }
-            let vc = if VCS == 2 { take_turn(turn, output * VCS) } else { 0 };
+    ) -> usize {
+        let (first, free) = (output * VCS, every(VCS as u32) & !self.owned);
+        let vc = match part.index() {
+            0 if VCS == 2 && free == 3 => take_turn(turn, first),
+            0 => free.trailing_zeros() as usize,
+            _ => held_vc(self.owned, channels, at),
+        };
+        if part.index() > 0 {
+            self.held ^= u64::from(part.is_tail()) << at;
+            self.owned ^= u16::from(part.is_tail()) << vc;
+            return vc;
+        }
+        *turn = (first + vc) as u16 + 1;
+        if !part.is_tail() {
             self.give(&mut channels[vc], at, vc);
-            return Some(vc);
         }
-        let vc = held_vc(self.owned, channels, at);
-        if self.held >> at & 1 == 0 || self.credited >> vc & 1 == 0 {
-            return None;
-        }
-        self.held ^= u64::from(part.is_tail()) << at;
-        self.owned ^= u16::from(part.is_tail()) << vc;
-        Some(vc)
+        vc
     }
 
     /// Notes that this input has taken an output for one of its queues: others go first the next time.
