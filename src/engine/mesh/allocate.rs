@@ -195,8 +195,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     /// The queue for whose port it is the turn: of two queues of one port, those whose packets hold a virtual channel go first.
     #[inline]
     fn speaker(&self, output: usize, holding: u64, asking: u64) -> u32 {
-        let (vcs, turn, all) =
-            (self.vcs() as u32, self.ports[self.first_port + output].turn, holding | asking);
+        let (vcs, turn, all) = (self.vcs() as u32, self.ports[self.first_port + output].turn, holding | asking);
         if VCS == 1 {
             return in_turn64(all, turn);
         }

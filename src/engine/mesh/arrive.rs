@@ -4,7 +4,7 @@ use super::awake::Awake;
 use super::events::Leaving;
 use super::hop::of_port;
 use super::state::{Downstream, Flit, Port, Queue, Router};
-use super::wheel::{Arrival, Part};
+use super::wheel::{Arrival, Part, SEVERAL};
 use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
@@ -138,11 +138,12 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Those that come into ports without any, and ask for one output, may move on at
-    /// once: they are left with the port that they ask for, the others with [`NOTHING`].
+    /// Flits come into their queues. Those that come into ports without any may move on at once: they are left with the port
+    /// that they ask for, or [`SEVERAL`], the others with [`NOTHING`].
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, .. } = self;
+        let wiring = *wiring;
         for flit in flits {
             let Arrival { queue: at, tag, way, part, .. } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
@@ -150,12 +151,19 @@ impl Mesh<'_> {
                 && wiring.plain
                 && (!PAUSING || part == Part::ONLY)
                 && routers[tile].occupied & of_port::<VCS>(own) == 0
-                && let Some(output) = wiring.only_output(way, tile)
             {
-                let port = (tile << wiring.port_bits) + output as usize;
-                if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
-                    ports[port].want |= 1 << own;
-                    flit.port = port as u32;
+                if let Some(output) = wiring.only_output(way, tile) {
+                    let port = (tile << wiring.port_bits) + output as usize;
+                    if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
+                        ports[port].want |= 1 << own;
+                        flit.port = port as u32;
+                        continue;
+                    }
+                } else if !PAUSING {
+                    for output in bits(wiring.outputs(way, tile)) {
+                        ports[(tile << wiring.port_bits) + output as usize].want |= 1 << own;
+                    }
+                    flit.port = SEVERAL;
                     continue;
                 }
             }

@@ -185,6 +185,9 @@ impl Leaving {
     #[inline(always)]
     pub fn take_slot(&mut self, channel: &mut Downstream) -> bool {
         channel.credits -= 1;
+        if channel.credits >= self.longest {
+            return false;
+        }
         self.starved += u32::from(channel.credits + 1 == self.longest);
         channel.credits == 0
     }

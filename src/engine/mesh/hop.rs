@@ -1,13 +1,13 @@
 //! The common case, in one go: flits without rivals.
 
-use super::allocate::{Round, held_vc, in_turn64};
+use super::allocate::{Round, held_vc, in_turn, in_turn64};
 use super::awake::Awake;
 use super::events::Leaving;
 use super::pauses::Pauses;
 use super::rivals::{Rivals, take_turn};
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
-use super::wheel::{Arrival, Part};
-use super::wiring::Wiring;
+use super::wheel::{Arrival, Part, SEVERAL};
+use super::wiring::{Wiring, bits};
 use super::{Mesh, NOTHING, Way};
 use crate::units::Cycle;
 
@@ -58,7 +58,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                         nth,
                         first + at,
                         vc,
-                        now,
+                        (true, now),
                     );
                 }
                 continue;
@@ -85,7 +85,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 nth,
                 first + at,
                 vc,
-                now,
+                (false, now),
             );
         }
         others
@@ -111,7 +111,7 @@ impl Mesh<'_> {
                     nth,
                     from,
                     0,
-                    now,
+                    (false, now),
                 );
             }
         }
@@ -148,9 +148,10 @@ impl Mesh<'_> {
         let (wiring, ports, turns, downstream) = (*wiring, &mut ports[..], &mut turns[..], &mut downstream[..]);
         let flits_of = &mut counts[..ports.len()];
         let (port_mask, queue_mask) = (wiring.port_mask, wiring.queue_mask);
-        let all = every(VCS as u32);
+        let (all, mut several) = (every(VCS as u32), false);
         for &Arrival { queue, tag, way, part, port } in flits {
-            if port == NOTHING {
+            if port >= SEVERAL {
+                several |= port == SEVERAL;
                 continue;
             }
             let (nth, at) = (port as usize, queue as usize & queue_mask);
@@ -183,6 +184,45 @@ impl Mesh<'_> {
                 ports_awake.wake(nth);
             }
         }
+        if several {
+            let several = flits.iter().filter(|flit| flit.port == SEVERAL);
+            several.for_each(|flit| self.branch_out::<VCS, PAUSING>(flit, now));
+        }
+    }
+
+    /// Moves on a flit that has just come to several outputs, if nobody keeps it from any of them; otherwise it stays in its queue.
+    #[inline(never)]
+    fn branch_out<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) {
+        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, ports_awake, .. } = self;
+        let Arrival { queue, tag, way, part, .. } = *flit;
+        let (queue, (tile, at)) = (queue as usize, wiring.place_of_queue(queue as usize));
+        let (first, own, outputs) = (tile << wiring.port_bits, 1 << at, wiring.outputs(way, tile));
+        let lets = |output: u32| {
+            let nth = first + output as usize;
+            ports[nth].want == own && ports[nth].lets::<VCS>(wiring, &downstream[nth * VCS..][..VCS], at, part)
+        };
+        if outputs == 0 || !bits(outputs).all(lets) {
+            queues[queue] = Queue { len: 1, ..Queue::empty() };
+            queues[queue].front = Flit { tag, way, outputs, index: part.index(), of: part.of() };
+            let router = &mut routers[tile];
+            router.occupied |= own;
+            router.long |= u64::from(part.of() > 1) << at;
+            router.split |= own;
+            bits(outputs).for_each(|output| ports_awake.wake(first + output as usize));
+            return;
+        }
+        for output in bits(outputs) {
+            let (output, nth) = (output as usize, first + output as usize);
+            let channels = &mut downstream[nth * VCS..][..VCS];
+            ports[nth].want = 0;
+            let vc = ports[nth].lead::<VCS>(channels, &mut turns[queue], (at, output), part);
+            let flit = Single { queue, port: nth, tag, way, part };
+            Clear { wiring, ports, downstream, flits, leaving }.send::<VCS, PAUSING>(flit, vc, now);
+        }
+        let input = &mut ports[queue / VCS];
+        input.take_turns(at, in_turn(outputs, input.output_turn) as usize, VCS);
+        leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
+        leaving.resident += u64::from(outputs.count_ones()) - 1;
     }
 }
 
@@ -275,8 +315,8 @@ struct Behind<'a> {
 }
 
 impl Clear<'_> {
-    /// Moves a packet of one flit, the first of a queue, to an output behind which it holds a virtual channel; those who still ask
-    /// for it are next.
+    /// Moves the first flit of a queue, which asks for one output only, to it, into a virtual channel that its packet holds; those
+    /// who still ask for it are next. Whether it is of a `long` packet.
     #[inline(always)]
     fn release<const VCS: usize, const PAUSING: bool>(
         self,
@@ -284,12 +324,12 @@ impl Clear<'_> {
         nth: usize,
         from: usize,
         vc: usize,
-        now: Cycle,
+        (long, now): (bool, Cycle),
     ) {
         let at = from & self.wiring.queue_mask;
         let queue = &mut behind.queues[from];
         let Flit { tag, way, index, of, .. } = queue.front;
-        let part = Part::new(index, of);
+        let part = if long { Part::new(index, of) } else { Part::ONLY };
         queue.len -= 1;
         if queue.len == 0 {
             behind.router.occupied ^= 1 << at;
@@ -300,7 +340,9 @@ impl Clear<'_> {
         port.want ^= 1 << at;
         port.held ^= u64::from(part.is_tail()) << at;
         port.owned ^= u16::from(part.is_tail()) << vc;
-        behind.router.long &= !(1 << at);
+        if long {
+            behind.router.long ^= 1 << at;
+        }
         let others = port.want;
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
@@ -316,9 +358,21 @@ impl Clear<'_> {
         }
     }
 
-    /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output.
+    /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output, and gives its slot back.
     #[inline(always)]
     fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
+        let Self { wiring, ports, downstream, flits, leaving } = self;
+        let (output, at) = (flit.port & wiring.port_mask, flit.queue & wiring.queue_mask);
+        let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
+        clear.send::<VCS, PAUSING>(flit, vc, now);
+        let input = &mut ports[flit.queue / VCS];
+        input.take_turns(at, output, VCS);
+        leaving.give_back(downstream, input.feed + (flit.queue % VCS) as u32);
+    }
+
+    /// Moves a flit to one of its outputs.
+    #[inline(always)]
+    fn send<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let Single { queue, port: nth, tag, way, part } = flit;
         let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
@@ -331,9 +385,6 @@ impl Clear<'_> {
         flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
         port.turn = (at / VCS) as u8 + 1;
-        let input = &mut ports[queue / VCS];
-        input.take_turns(at, output, VCS);
-        leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
         if PAUSING {
             leaving.pauses.take(kind, nth, now);
         }

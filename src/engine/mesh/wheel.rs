@@ -14,9 +14,12 @@ pub(super) struct Arrival {
     pub tag: u32,
     pub way: Way,
     pub part: Part,
-    /// Once it has come, the port that it asks for, if it may move on at once.
+    /// Once it has come, the port that it asks for, or [`SEVERAL`]; [`NOTHING`] if it cannot move on at once.
     pub port: u32,
 }
+
+/// Stands for the ports of a flit that asks for several of them.
+pub(super) const SEVERAL: u32 = NOTHING - 1;
 
 /// Which flit of its packet one is, and how many there are, in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,8 +59,10 @@ struct Place {
 }
 
 impl Place {
-    const EMPTY: Self =
-        Self { first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY, port: NOTHING }, others: vec![] };
+    const EMPTY: Self = Self {
+        first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY, port: NOTHING },
+        others: vec![],
+    };
 }
 
 /// Flits that have left and have not yet arrived.
