@@ -95,17 +95,16 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    /// Units at rest, the image before them.
+    /// Units at rest, for runs of T steps.
     ///
     /// # Errors
-    /// If the image has another size, or the graph has no weights.
-    pub fn new(machine: &'a Machine<'a>, image: &[u8], time_steps: u32) -> Result<Self, EngineError> {
+    /// If the graph has no weights.
+    pub fn new(machine: &'a Machine<'a>, time_steps: u32) -> Result<Self, EngineError> {
         let graph = machine.graph;
         if let Some(stage) = graph.stages.iter().find(|stage| !has_numbers(stage)) {
             let what = "has no weights: units compute spikes with a whole graph only; a trace can be replayed without";
             return Err(EngineError::Misfit(format!("stage {:?} {what}", stage.name)));
         }
-        let pixels = input::injected(graph, image).map_err(|fault| EngineError::Misfit(fault.to_string()))?;
         let regions = |seat: &Seat<'a>| seat.part.regions().iter().map(|region| (seat.stage, region.clone())).collect();
         let places: Vec<Vec<(StageId, Region)>> = machine.seats.iter().map(regions).collect();
         let ends = places.iter().scan(0, |sum, places| {
@@ -113,16 +112,27 @@ impl<'a> Live<'a> {
             Some(*sum)
         });
         let first = std::iter::once(0).chain(ends).collect();
-        let places: Vec<(StageId, Region)> = places.into_iter().flatten().collect();
-        let mut states = SliceState::several(graph, places.iter().cloned(), time_steps);
-        let is_input = |stage: StageId| matches!(graph.stage(stage).kind, StageKind::Input(_));
-        for (state, (stage, region)) in states.iter_mut().zip(&places).filter(|(_, (stage, _))| is_input(*stage)) {
-            for (position, channel) in (0..region.neurons()).map(|local| region.global(local)) {
-                let neuron = graph.stage(*stage).grid.whole().local(position, channel);
-                state.receive(*stage, position, channel, pixels[neuron]);
+        let states = SliceState::several(graph, places.into_iter().flatten(), time_steps);
+        Ok(Self { machine, states, first, trains: vec![], kept_from: 0 })
+    }
+
+    /// The same units with an image before them.
+    ///
+    /// # Errors
+    /// If the image has another size.
+    pub fn before(&self, image: &[u8]) -> Result<Self, EngineError> {
+        let (graph, mut live) = (self.machine.graph, self.clone());
+        let pixels = input::injected(graph, image).map_err(|fault| EngineError::Misfit(fault.to_string()))?;
+        let is_input = |seat: &Seat| matches!(graph.stage(seat.stage).kind, StageKind::Input(_));
+        for (slice, seat) in self.machine.seats.iter().enumerate().filter(|(_, seat)| is_input(seat)) {
+            for (region, at) in seat.part.regions().iter().zip(self.regions(slice)) {
+                for (position, channel) in (0..region.neurons()).map(|local| region.global(local)) {
+                    let neuron = seat.grid.whole().local(position, channel);
+                    live.states[at].receive(seat.stage, position, channel, pixels[neuron]);
+                }
             }
         }
-        Ok(Self { machine, states, first, trains: vec![], kept_from: 0 })
+        Ok(live)
     }
 
     /// The states of a slice.

@@ -127,10 +127,12 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         }
         let tag = self.parcels.add(Kind::Spikes, SliceId::at(slice), step, copies);
         self.parcels.get_mut(tag).spikes.extend_from_slice(group);
+        let (pace, noc) = (&self.seat(slice).pace, &self.machine.wiring.noc);
+        let flits = packets::spike_flits(noc, group.len(), self.seat(slice).graded) as u16;
         let mut built = from;
         for tree in 0..trees.len() as u32 {
-            built += self.seat(slice).pace.axon_out;
-            self.slices[slice].outbox.push_back((built, Outgoing::Spikes { tag, route: route.0, tree }));
+            built += pace.axon_out;
+            self.slices[slice].outbox.push_back((built, Outgoing::Spikes { tag, route: route.0, tree, flits }));
         }
         built
     }

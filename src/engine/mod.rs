@@ -122,13 +122,37 @@ impl Machine<'_> {
         Ok(Outcome { activity: spans::join(self, &[done]), trace: None })
     }
 
-    /// Runs one image for `steps` steps, the units computing the spikes; image and biases flow in the steps up to
-    /// `time_steps`.
+    /// The units at rest, ready to compute spikes; image and biases flow in the steps up to `time_steps`.
     ///
     /// # Errors
-    /// [`EngineError::Misfit`] if image or weights are missing, [`EngineError::Stall`] at a standstill.
+    /// [`EngineError::Misfit`] if weights are missing.
+    pub fn at_rest(&self, time_steps: u32) -> Result<AtRest<'_>, EngineError> {
+        Ok(AtRest { machine: self, units: Live::new(self, time_steps)?, time_steps })
+    }
+
+    /// Runs one image for `steps` steps, the units computing the spikes; for several images lay them out [once](Self::at_rest).
+    ///
+    /// # Errors
+    /// As [`Machine::at_rest`] and [`AtRest::run`].
     pub fn live(&self, image: &[u8], time_steps: u32, steps: u32) -> Result<Outcome, EngineError> {
-        let (activity, drives) = spans::run(self, Live::new(self, image, time_steps)?, time_steps, steps)?;
-        Ok(Outcome { activity, trace: Some(Live::trace(self, &drives, steps)) })
+        self.at_rest(time_steps)?.run(image, steps)
+    }
+}
+
+/// Units that compute spikes, before any image has come: laid out once, for any number of runs.
+pub struct AtRest<'m> {
+    machine: &'m Machine<'m>,
+    units: Live<'m>,
+    time_steps: u32,
+}
+
+impl AtRest<'_> {
+    /// Runs one image for `steps` steps, the units computing the spikes.
+    ///
+    /// # Errors
+    /// [`EngineError::Misfit`] if the image has another size, [`EngineError::Stall`] at a standstill.
+    pub fn run(&self, image: &[u8], steps: u32) -> Result<Outcome, EngineError> {
+        let (activity, drives) = spans::run(self.machine, self.units.before(image)?, self.time_steps, steps)?;
+        Ok(Outcome { activity, trace: Some(Live::trace(self.machine, &drives, steps)) })
     }
 }

@@ -230,10 +230,8 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
     fn let_go(&mut self, slice: usize, outgoing: Outgoing, now: Cycle) {
         let seat = self.seat(slice);
         match outgoing {
-            Outgoing::Spikes { tag, route, tree } => {
+            Outgoing::Spikes { tag, route, tree, flits } => {
                 let to = self.machine.ways[route as usize].trees[tree as usize];
-                let spikes = self.parcels.get(tag).spikes.len();
-                let flits = packets::spike_flits(&self.machine.wiring.noc, spikes, seat.graded) as u16;
                 self.slices[slice].activity.packets += 1;
                 self.recorder.sends(SliceId::at(slice), tag, now);
                 self.note(slice, |step| step.packets += 1);

@@ -31,8 +31,8 @@ pub(super) struct FromSource {
 /// Something that a unit hands over in the cycles of its firing.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outgoing {
-    /// A parcel of spikes, on a tree of a route.
-    Spikes { tag: u32, route: u32, tree: u32 },
+    /// A parcel of spikes, on a tree of a route, and how long it is.
+    Spikes { tag: u32, route: u32, tree: u32, flits: u16 },
     /// A token to a destination.
     Token { destination: u32, packets: u64 },
     /// An acknowledgement to a source.

@@ -65,7 +65,7 @@ impl<S: Arithmetic> Packed<S> {
     }
 
     /// Adds the weights of a spike to the sums of the region; how many there are.
-    #[inline]
+    #[inline(always)]
     pub fn receive<V: Sum<S>>(&self, sums: &mut [V], position: u32, channel: u32, factor: V) -> u64 {
         let (at, mut operations) = (position as usize, 0);
         let weights = &self.weights[channel as usize * self.each..][..self.each];

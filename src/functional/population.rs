@@ -7,6 +7,7 @@ use super::sums::{Emit, add_row};
 use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapses, Tap};
 use crate::trace::Widths;
 use crate::units::{Grid, Region, StageId};
+use multiversion::multiversion;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -92,10 +93,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
         for afferent in &*self.afferents {
             for sender in afferent.sources.iter().filter(|sender| sender.stage == source) {
                 let factor = V::default().plus(V::of(sender.gain), value);
-                operations += match &afferent.packed {
-                    Some(packed) => packed.receive(&mut self.potentials, position, channel, factor),
-                    None => afferent.receive(&mut self.potentials, &self.region, (position, channel), factor),
-                };
+                operations += receive(afferent, &mut self.potentials, &self.region, (position, channel), factor);
             }
         }
         self.restless |= operations > 0;
@@ -112,29 +110,8 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
             self.potentials.iter().for_each(|potential| widths.add(potential.whole()));
         }
         let Some(firing) = self.firing.filter(|_| self.restless) else { return };
-        match firing.rule {
-            NeuronRule::Signed => self.fire_signed(firing),
-            NeuronRule::Plain => self.fire_plain(),
-        }
+        fire(firing, &self.thresholds, &mut self.potentials, (&mut self.counts, &mut self.spikes));
         self.emit_spikes(emit);
-    }
-
-    fn fire_signed(&mut self, Firing { negative, limit, .. }: Firing) {
-        let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
-        for (((potential, count), spike), &threshold) in neurons.zip(&*self.thresholds) {
-            *spike = neuron::signed(*potential, V::of(threshold), *count, limit, negative);
-            *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
-            *count += i32::from(*spike);
-        }
-    }
-
-    fn fire_plain(&mut self) {
-        let neurons = self.potentials.iter_mut().zip(&mut self.counts).zip(&mut self.spikes);
-        for (((potential, count), spike), &threshold) in neurons.zip(&*self.thresholds) {
-            *spike = neuron::plain(*potential, V::of(threshold));
-            *count += i32::from(*spike);
-            *potential = if *spike == 0 { *potential } else { V::default() };
-        }
     }
 
     fn emit_spikes(&mut self, emit: Emit<S>) {
@@ -173,6 +150,57 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
     }
 }
 
+/// Adds the weights of a spike through a projection; how many there are. Compiled for several instruction sets; all give the same
+/// numbers.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2",
+    "x86_64+avx2+bmi1+bmi2",
+    "aarch64+neon"
+))]
+fn receive<S: Arithmetic, V: Sum<S>>(
+    afferent: &Afferent<S>,
+    sums: &mut [V],
+    region: &Region,
+    (position, channel): (u32, u32),
+    factor: V,
+) -> u64 {
+    match &afferent.packed {
+        Some(packed) => packed.receive(sums, position, channel, factor),
+        None => afferent.receive(sums, region, (position, channel), factor),
+    }
+}
+
+/// Fires neurons: what each of them sends, and its count. Compiled likewise.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2",
+    "x86_64+avx2+bmi1+bmi2",
+    "aarch64+neon"
+))]
+fn fire<S: Arithmetic, V: Sum<S>>(
+    Firing { rule, negative, limit }: Firing,
+    thresholds: &[S],
+    potentials: &mut [V],
+    (counts, spikes): (&mut [i32], &mut [i8]),
+) {
+    let neurons = potentials.iter_mut().zip(counts).zip(spikes).zip(thresholds);
+    match rule {
+        NeuronRule::Signed => {
+            for (((potential, count), spike), &threshold) in neurons {
+                *spike = neuron::signed(*potential, V::of(threshold), *count, limit, negative);
+                *potential = potential.plus(-V::of(S::spike(*spike)), threshold);
+                *count += i32::from(*spike);
+            }
+        }
+        NeuronRule::Plain => {
+            for (((potential, count), spike), &threshold) in neurons {
+                *spike = neuron::plain(*potential, V::of(threshold));
+                *count += i32::from(*spike);
+                *potential = if *spike == 0 { *potential } else { V::default() };
+            }
+        }
+    }
+}
+
 /// The biases of the neurons of a region, given for each channel or for each neuron of the grid; none if all of them are zero.
 fn bias<S: Arithmetic>(synapses: &Synapses<S>, grid: Grid, region: &Region) -> Vec<S> {
     let (each, whole) = (synapses.bias.len() == grid.channels as usize, grid.whole());
@@ -201,6 +229,7 @@ impl<'g, S: Arithmetic> Afferent<'g, S> {
     }
 
     /// Adds the weights of a spike to the sums of the region; how many there are.
+    #[inline(always)]
     fn receive<V: Sum<S>>(&self, sums: &mut [V], region: &Region, (position, channel): (u32, u32), factor: V) -> u64 {
         let (channels, weights) = self.overlap(channel, &region.channels);
         let (at, width) = (position as usize, region.channels.len());

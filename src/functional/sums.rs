@@ -60,7 +60,7 @@ impl<S: Arithmetic> Sums<S> {
 }
 
 /// `sums[k] += factor · numbers[k]`.
-#[inline]
+#[inline(always)]
 pub(super) fn add_row<S: Arithmetic, V: Sum<S>>(sums: &mut [V], factor: V, numbers: &[S]) {
     let pairs = sums.iter_mut().zip(numbers);
     if factor == V::ONE {

@@ -15,7 +15,7 @@ pub use watch::{Unwatched, Watch};
 
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
-use crate::engine::{Machine, Outcome};
+use crate::engine::{AtRest, Machine, Outcome};
 use crate::functional::{Options, Settle, Spiking};
 use crate::images::Images;
 use crate::network::Network;
@@ -73,11 +73,12 @@ pub fn images(
     let live = placed.is_live(request);
     let mut machine = watch.step(StepName::Engine, || placed.machine())?;
     machine.spans = spans(images.len());
+    let units = units(&machine, request.time_steps, live, watch)?;
     let networks = watch.part("layout", || Networks::new(placed.graph));
     let runs: Result<Vec<ImageRun>, SimulateError> = (0..images.len())
         .into_par_iter()
         .map(|index| {
-            let run = image(&machine, &networks, images.image(index), &options, live, watch);
+            let run = image(&machine, units.as_ref(), &networks, images.image(index), &options, watch);
             watch.image_done();
             run
         })
@@ -96,33 +97,41 @@ fn spans(images: usize) -> u32 {
     if images >= threads { 1 } else { (SPANS * threads / images.max(1)).min(MOST_SPANS) as u32 }
 }
 
-fn image(
-    machine: &Machine,
-    networks: &Networks,
-    image: &[u8],
-    options: &Options,
-    live: bool,
-    watch: &impl Watch,
-) -> Result<ImageRun, SimulateError> {
-    let (outcome, comparison) = compared(networks, image, options, watch)?;
-    let run =
-        on_chip(machine, image, outcome.trace.ok_or(SimulateError::Unrecorded)?, options.time_steps, live, watch)?;
-    Ok(ImageRun { comparison: Some(comparison), ..run })
-}
-
-/// The spikes of a functional run on the chip, which replays them, or finds them again by itself.
-fn on_chip(
-    machine: &Machine,
-    image: &[u8],
-    trace: ImageTrace,
+/// The units of a run that finds its spikes by itself.
+fn units<'m>(
+    machine: &'m Machine,
     time_steps: u32,
     live: bool,
     watch: &impl Watch,
+) -> Result<Option<AtRest<'m>>, SimulateError> {
+    let units = live.then(|| watch.step(StepName::Engine, || machine.at_rest(time_steps)));
+    Ok(units.transpose()?)
+}
+
+fn image(
+    machine: &Machine,
+    units: Option<&AtRest>,
+    networks: &Networks,
+    image: &[u8],
+    options: &Options,
+    watch: &impl Watch,
 ) -> Result<ImageRun, SimulateError> {
-    if live {
-        let outcome = watch.step(StepName::Engine, || machine.live(image, time_steps, trace.steps))?;
-        return Ok(found(outcome, trace));
-    }
+    let (outcome, comparison) = compared(networks, image, options, watch)?;
+    let trace = outcome.trace.ok_or(SimulateError::Unrecorded)?;
+    let run = match units {
+        Some(units) => found(watch.step(StepName::Engine, || units.run(image, trace.steps))?, trace),
+        None => replayed(machine, trace, options.time_steps, watch)?,
+    };
+    Ok(ImageRun { comparison: Some(comparison), ..run })
+}
+
+/// The spikes of a functional run on the chip, which replays them.
+fn replayed(
+    machine: &Machine,
+    trace: ImageTrace,
+    time_steps: u32,
+    watch: &impl Watch,
+) -> Result<ImageRun, SimulateError> {
     let activity = watch.step(StepName::Engine, || machine.replay(&trace, time_steps))?.activity;
     Ok(ImageRun { activity, widths: trace.widths, comparison: None, live_equal: None })
 }
@@ -142,12 +151,14 @@ pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<R
     let live = placed.is_live(request);
     let mut machine = watch.step(StepName::Engine, || placed.machine())?;
     machine.spans = spans(1);
+    let units = units(&machine, request.time_steps, live, watch)?;
     let spiking = watch.part("layout", || Spiking::new(placed.graph));
-    let run = if live {
-        side_by_side(&machine, &spiking, &options, watch)?
-    } else {
-        let trace = watch.spiking(&spiking, &[], &options)?.trace.ok_or(SimulateError::Unrecorded)?;
-        on_chip(&machine, &[], trace, request.time_steps, live, watch)?
+    let run = match units {
+        Some(units) => side_by_side(&units, &spiking, &options, watch)?,
+        None => {
+            let trace = watch.spiking(&spiking, &[], &options)?.trace.ok_or(SimulateError::Unrecorded)?;
+            replayed(&machine, trace, request.time_steps, watch)?
+        }
     };
     let drive = if live { "live" } else { "replay" };
     Ok(summarise(placed, request.time_steps, drive, &[run], None, watch))
@@ -155,15 +166,14 @@ pub fn biases(placed: &Placed, request: Request, watch: &impl Watch) -> Result<R
 
 /// The functional run for T steps, and beside it the chip, which finds the same spikes by itself.
 fn side_by_side(
-    machine: &Machine,
+    units: &AtRest,
     spiking: &Spiking,
     options: &Options,
     watch: &impl Watch,
 ) -> Result<ImageRun, SimulateError> {
-    let steps = options.time_steps;
     let (outcome, chip) = rayon::join(
         || watch.spiking(spiking, &[], options),
-        || watch.step(StepName::Engine, || machine.live(&[], steps, steps)),
+        || watch.step(StepName::Engine, || units.run(&[], options.time_steps)),
     );
     Ok(found(chip?, outcome?.trace.ok_or(SimulateError::Unrecorded)?))
 }
@@ -189,7 +199,7 @@ pub fn trace(
     let runs: Result<Vec<ImageRun>, SimulateError> = trace.images[..count]
         .par_iter()
         .map(|image| {
-            let run = on_chip(&machine, &[], image.clone(), trace.time_steps, false, watch);
+            let run = replayed(&machine, image.clone(), trace.time_steps, watch);
             watch.image_done();
             run
         })

@@ -142,26 +142,26 @@ impl Mesh<'_> {
     /// that they ask for, or [`SEVERAL`], the others with [`NOTHING`].
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
-        let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, .. } = self;
-        let wiring = *wiring;
+        let mut line = Line::<PAUSING>::of(self, now);
+        let wiring = line.wiring;
         for flit in flits {
             let Arrival { queue: at, tag, way, part, .. } = *flit;
             let (tile, own) = wiring.place_of_queue(at as usize);
             if VCS != 0
                 && wiring.plain
                 && (!PAUSING || part == Part::ONLY)
-                && routers[tile].occupied & of_port::<VCS>(own) == 0
+                && line.routers[tile].occupied & of_port::<VCS>(own) == 0
             {
                 if let Some(output) = wiring.only_output(way, tile) {
                     let port = (tile << wiring.port_bits) + output as usize;
-                    if !PAUSING || VCS != 1 || leaving.pauses.is_open(port, now) {
-                        ports[port].want |= 1 << own;
+                    if !PAUSING || VCS != 1 || line.leaving.pauses.is_open(port, now) {
+                        line.ports[port].want |= 1 << own;
                         flit.port = port as u32;
                         continue;
                     }
                 } else if !PAUSING {
                     for output in bits(wiring.outputs(way, tile)) {
-                        ports[(tile << wiring.port_bits) + output as usize].want |= 1 << own;
+                        line.ports[(tile << wiring.port_bits) + output as usize].want |= 1 << own;
                     }
                     flit.port = SEVERAL;
                     continue;
@@ -169,69 +169,69 @@ impl Mesh<'_> {
             }
             flit.port = NOTHING;
             let outputs = wiring.outputs(way, tile);
-            let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }.line_up::<PAUSING>(
-                at as usize,
-                flit,
-                now,
-            );
+            line.line_up(at as usize, Flit { tag, way, outputs, index: part.index(), of: part.of() });
         }
     }
 
     /// The next flits of queues whose first ones have left come to the front.
     pub(super) fn step_up<const PAUSING: bool>(&mut self, now: Cycle) {
-        let Self { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving, followed, .. } = self;
-        for &at in &*followed {
-            Line { wiring, routers, ports, queues, ready, downstream, ports_awake, leaving }
-                .step_up::<PAUSING>(at as usize, now);
-        }
-        followed.clear();
+        let mut followed = std::mem::take(&mut self.followed);
+        let mut line = Line::<PAUSING>::of(self, now);
+        followed.drain(..).for_each(|at| line.step_up(at as usize));
+        self.followed = followed;
     }
 }
 
-/// What flits touch that take their places in queues.
-struct Line<'a> {
+/// What flits touch in a cycle that take their places in queues.
+struct Line<'a, const PAUSING: bool> {
     wiring: &'a Wiring,
+    now: Cycle,
     routers: &'a mut [Router],
     ports: &'a mut [Port],
     queues: &'a mut [Queue],
     ready: &'a mut [Cycle],
     downstream: &'a mut [Downstream],
-    ports_awake: &'a mut Awake,
+    awake: &'a mut Awake,
     leaving: &'a mut Leaving,
 }
 
-impl Line<'_> {
+impl<'a, const PAUSING: bool> Line<'a, PAUSING> {
+    #[inline(always)]
+    fn of(mesh: &'a mut Mesh<'_>, now: Cycle) -> Self {
+        let Mesh { wiring, routers, ports, queues, ready, downstream, ports_awake: awake, leaving, .. } = mesh;
+        Self { wiring, now, routers, ports, queues, ready, downstream, awake, leaving }
+    }
+
     /// A flit takes its place in a queue.
     #[inline]
-    fn line_up<const PAUSING: bool>(mut self, at: usize, flit: Flit, now: Cycle) {
+    fn line_up(&mut self, at: usize, flit: Flit) {
         let queue = &mut self.queues[at];
         queue.len += 1;
         if queue.len > 1 {
-            return self.line_up_behind::<PAUSING>(at, flit, now);
+            return self.line_up_behind(at, flit);
         }
         queue.front = flit;
-        self.come_first::<PAUSING>(at, flit, now);
+        self.come_first(at, flit, self.now);
         if let Some(ready) = self.ready.get_mut(at) {
-            *ready = now + self.wiring.timing.head_cycles.saturating_sub(1);
+            *ready = self.now + self.wiring.timing.head_cycles.saturating_sub(1);
         }
     }
 
     /// The next flit of a queue comes to its front.
     #[inline]
-    fn step_up<const PAUSING: bool>(mut self, at: usize, now: Cycle) {
+    fn step_up(&mut self, at: usize) {
         let queue = &mut self.queues[at];
         let next = self.leaving.pool.take(queue.second);
         (queue.front, queue.second) = (next.flit, next.next);
         if let Some(ready) = self.ready.get_mut(at) {
-            *ready = now + self.wiring.timing.head_cycles;
+            *ready = self.now + self.wiring.timing.head_cycles;
         }
-        self.come_first::<PAUSING>(at, next.flit, now + 1);
+        self.come_first(at, next.flit, self.now + 1);
     }
 
     /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
     #[inline]
-    fn come_first<const PAUSING: bool>(&mut self, at: usize, flit: Flit, from: Cycle) {
+    fn come_first(&mut self, at: usize, flit: Flit, from: Cycle) {
         let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         router.occupied |= bit;
@@ -239,11 +239,11 @@ impl Line<'_> {
         if long || split {
             router.long |= u64::from(long) << at;
             router.split |= u64::from(split) << at;
-            self.ask_all::<PAUSING>(tile, at, flit.outputs, from);
+            self.ask_all(tile, at, flit.outputs, from);
         } else {
             let odd = router.odd();
             let port = (tile << self.wiring.port_bits) + flit.outputs.trailing_zeros() as usize;
-            let wants = self.ask::<PAUSING>(port, bit, from);
+            let wants = self.ask(port, bit, from);
             if PAUSING && wants & odd == 0 && self.leaving.pauses.can_put_off(port, from) {
                 // A longer packet may hold the channel, and wait for its next flit.
                 if wants == bit && self.ports[port].held == 0 {
@@ -251,14 +251,14 @@ impl Line<'_> {
                 }
                 self.leaving.pauses.wait(port, from);
             } else {
-                self.ports_awake.wake(port);
+                self.awake.wake(port);
             }
         }
     }
 
     /// A queue asks for an output, from a cycle on; those who do.
     #[inline]
-    fn ask<const PAUSING: bool>(&mut self, nth: usize, bit: u64, from: Cycle) -> u64 {
+    fn ask(&mut self, nth: usize, bit: u64, from: Cycle) -> u64 {
         let port = &mut self.ports[nth];
         if PAUSING {
             port.settle(&mut self.downstream[nth], &mut self.leaving.pauses, nth, from);
@@ -268,17 +268,17 @@ impl Line<'_> {
     }
 
     /// A queue asks for several outputs.
-    fn ask_all<const PAUSING: bool>(&mut self, tile: usize, at: usize, outputs: u32, from: Cycle) {
+    fn ask_all(&mut self, tile: usize, at: usize, outputs: u32, from: Cycle) {
         for output in bits(outputs) {
             let port = self.wiring.port(tile, output);
-            self.ask::<PAUSING>(port, 1 << at, from);
-            self.ports_awake.wake(port);
+            self.ask(port, 1 << at, from);
+            self.awake.wake(port);
         }
     }
 
     /// The last flit of a queue that has others before it.
     #[inline]
-    fn line_up_behind<const PAUSING: bool>(&mut self, at: usize, flit: Flit, now: Cycle) {
+    fn line_up_behind(&mut self, at: usize, flit: Flit) {
         let queue = &mut self.queues[at];
         let place = self.leaving.pool.add(flit);
         let last = std::mem::replace(&mut queue.last, place);
@@ -290,7 +290,7 @@ impl Line<'_> {
         let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
         if of_first && self.wiring.cut_through() {
             let (tile, at) = self.wiring.place_of_queue(at);
-            self.ask_all::<PAUSING>(tile, at, flit.outputs, now);
+            self.ask_all(tile, at, flit.outputs, self.now);
         }
     }
 }

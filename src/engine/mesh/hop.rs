@@ -2,6 +2,7 @@
 
 use super::allocate::{Round, held_vc, in_turn, in_turn64};
 use super::awake::Awake;
+use super::clear::{Clear, Single};
 use super::events::Leaving;
 use super::pauses::Pauses;
 use super::rivals::{Rivals, take_turn};
@@ -10,18 +11,6 @@ use super::wheel::{Arrival, Part, SEVERAL};
 use super::wiring::{Wiring, bits};
 use super::{Mesh, NOTHING, Way};
 use crate::units::Cycle;
-
-/// A flit that asks for one output.
-#[derive(Debug, Clone, Copy)]
-struct Single {
-    /// Its queue, counted through the network.
-    queue: usize,
-    /// The port of the output.
-    port: usize,
-    tag: u32,
-    way: Way,
-    part: Part,
-}
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
     /// Moves flits to the outputs of a word that are `wanted`, where each packet that asks for an output is alone in
@@ -117,155 +106,9 @@ impl Mesh<'_> {
         }
         departing.clear();
     }
-
-    /// Moves on the only flit that has just come, if it is a packet that nobody keeps from it.
-    #[inline]
-    pub(super) fn come_alone<const VCS: usize, const PAUSING: bool>(&mut self, flit: Arrival, now: Cycle) -> bool {
-        let Self { wiring, routers, ports, turns, downstream, flits, leaving, .. } = self;
-        let Arrival { queue, tag, way, part, .. } = flit;
-        let (tile, own) = wiring.place_of_queue(queue as usize);
-        if !wiring.plain || part != Part::ONLY || routers[tile].occupied & of_port::<VCS>(own) != 0 {
-            return false;
-        }
-        let Some(output) = wiring.only_output(way, tile) else { return false };
-        let nth = (tile << wiring.port_bits) + output as usize;
-        let Port { want, held, credited, .. } = ports[nth];
-        let free = want | held | u64::from(credited ^ every(VCS as u32)) == 0;
-        if !free || (PAUSING && !leaving.pauses.is_open(nth, now)) {
-            return false;
-        }
-        let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output as usize * VCS) } else { 0 };
-        let flit = Single { queue: queue as usize, port: nth, tag, way, part };
-        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
-        true
-    }
-
-    /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others that might
-    /// have stay in their queues, and their outputs are woken.
-    #[inline(never)]
-    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &[Arrival], now: Cycle) {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
-        let (wiring, ports, turns, downstream) = (*wiring, &mut ports[..], &mut turns[..], &mut downstream[..]);
-        let flits_of = &mut counts[..ports.len()];
-        let (port_mask, queue_mask) = (wiring.port_mask, wiring.queue_mask);
-        let (all, mut several) = (every(VCS as u32), false);
-        for &Arrival { queue, tag, way, part, port } in flits {
-            if port >= SEVERAL {
-                several |= port == SEVERAL;
-                continue;
-            }
-            let (nth, at) = (port as usize, queue as usize & queue_mask);
-            let (output, own) = (nth & port_mask, 1 << at);
-            let port = &mut ports[nth];
-            let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let channel = if !(alone && open) {
-                None
-            } else if part == Part::ONLY && port.held | u64::from(port.credited ^ all) == 0 {
-                Some(if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 })
-            } else {
-                let channels = &mut downstream[nth * VCS..][..VCS];
-                let lets = !PAUSING && port.lets::<VCS>(wiring, channels, at, part);
-                lets.then(|| port.lead::<VCS>(channels, &mut turns[queue as usize], (at, output), part))
-            };
-            if let Some(vc) = channel {
-                port.want = 0;
-                let flit = Single { queue: queue as usize, port: nth, tag, way, part };
-                Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
-                continue;
-            }
-            let queue = &mut queues[queue as usize];
-            let (index, of) = (part.index(), part.of());
-            (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index, of }, 1);
-            let router = &mut routers[nth >> wiring.port_bits];
-            router.occupied |= own;
-            router.long |= u64::from(part != Part::ONLY) << at;
-            // Who holds the channel of an open link leaves in this cycle anyway.
-            if !(PAUSING && VCS == 1 && open && port.held != 0 && port.credited != 0) {
-                ports_awake.wake(nth);
-            }
-        }
-        if several {
-            let several = flits.iter().filter(|flit| flit.port == SEVERAL);
-            several.for_each(|flit| self.branch_out::<VCS, PAUSING>(flit, now));
-        }
-    }
-
-    /// Moves on a flit that has just come to several outputs, if nobody keeps it from any of them; otherwise it stays in its queue.
-    #[inline(never)]
-    fn branch_out<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, ports_awake, .. } = self;
-        let Arrival { queue, tag, way, part, .. } = *flit;
-        let (queue, (tile, at)) = (queue as usize, wiring.place_of_queue(queue as usize));
-        let (first, own, outputs) = (tile << wiring.port_bits, 1 << at, wiring.outputs(way, tile));
-        let lets = |output: u32| {
-            let nth = first + output as usize;
-            ports[nth].want == own && ports[nth].lets::<VCS>(wiring, &downstream[nth * VCS..][..VCS], at, part)
-        };
-        if outputs == 0 || !bits(outputs).all(lets) {
-            queues[queue] = Queue { len: 1, ..Queue::empty() };
-            queues[queue].front = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            let router = &mut routers[tile];
-            router.occupied |= own;
-            router.long |= u64::from(part.of() > 1) << at;
-            router.split |= own;
-            bits(outputs).for_each(|output| ports_awake.wake(first + output as usize));
-            return;
-        }
-        for output in bits(outputs) {
-            let (output, nth) = (output as usize, first + output as usize);
-            let channels = &mut downstream[nth * VCS..][..VCS];
-            ports[nth].want = 0;
-            let vc = ports[nth].lead::<VCS>(channels, &mut turns[queue], (at, output), part);
-            let flit = Single { queue, port: nth, tag, way, part };
-            Clear { wiring, ports, downstream, flits, leaving }.send::<VCS, PAUSING>(flit, vc, now);
-        }
-        let input = &mut ports[queue / VCS];
-        input.take_turns(at, in_turn(outputs, input.output_turn) as usize, VCS);
-        leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
-        leaving.resident += u64::from(outputs.count_ones()) - 1;
-    }
 }
 
 impl Port {
-    /// Whether a flit of a queue can leave by this output, which nobody else asks for: whether its packet holds a virtual channel
-    /// with a free slot, or, if it is the first one, whether all of those that are free have room for it.
-    #[inline]
-    fn lets<const VCS: usize>(&self, wiring: &Wiring, channels: &[Downstream], at: usize, part: Part) -> bool {
-        if part.index() > 0 {
-            let credited = self.credited >> held_vc(self.owned, channels, at) & 1;
-            return self.held >> at & u64::from(credited) != 0;
-        }
-        let free = every(VCS as u32) & !self.owned;
-        free != 0 && free & !(self.credited & wiring.roomy(part.of(), channels)) == 0
-    }
-
-    /// The virtual channel by which such a flit leaves: the first flit of a packet takes it, and the last one gives it back.
-    #[inline]
-    fn lead<const VCS: usize>(
-        &mut self,
-        channels: &mut [Downstream],
-        turn: &mut u16,
-        (at, output): (usize, usize),
-        part: Part,
-    ) -> usize {
-        let (first, free) = (output * VCS, every(VCS as u32) & !self.owned);
-        let vc = match part.index() {
-            0 if VCS == 2 && free == 3 => take_turn(turn, first),
-            0 => free.trailing_zeros() as usize,
-            _ => held_vc(self.owned, channels, at),
-        };
-        if part.index() > 0 {
-            self.held ^= u64::from(part.is_tail()) << at;
-            self.owned ^= u16::from(part.is_tail()) << vc;
-            return vc;
-        }
-        *turn = (first + vc) as u16 + 1;
-        if !part.is_tail() {
-            self.give(&mut channels[vc], at, vc);
-        }
-        vc
-    }
-
     /// Notes that this input has taken an output for one of its queues: others go first the next time.
     #[inline]
     pub fn take_turns(&mut self, at: usize, output: usize, vcs: usize) {
@@ -295,15 +138,6 @@ impl Port {
             self.give(downstream, at, 0);
         }
     }
-}
-
-/// What a flit touches that nobody keeps from moving on.
-struct Clear<'a> {
-    wiring: &'a Wiring,
-    ports: &'a mut [Port],
-    downstream: &'a mut [Downstream],
-    flits: &'a mut [u64],
-    leaving: &'a mut Leaving,
 }
 
 /// What is behind a flit that is first in a queue.
@@ -357,40 +191,6 @@ impl Clear<'_> {
             behind.awake.wake(nth);
         }
     }
-
-    /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output, and gives its slot back.
-    #[inline(always)]
-    fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
-        let Self { wiring, ports, downstream, flits, leaving } = self;
-        let (output, at) = (flit.port & wiring.port_mask, flit.queue & wiring.queue_mask);
-        let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
-        clear.send::<VCS, PAUSING>(flit, vc, now);
-        let input = &mut ports[flit.queue / VCS];
-        input.take_turns(at, output, VCS);
-        leaving.give_back(downstream, input.feed + (flit.queue % VCS) as u32);
-    }
-
-    /// Moves a flit to one of its outputs.
-    #[inline(always)]
-    fn send<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
-        let Self { wiring, ports, downstream, flits, leaving } = self;
-        let Single { queue, port: nth, tag, way, part } = flit;
-        let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
-        let port = &mut ports[nth];
-        let channel = &mut downstream[nth * VCS + vc];
-        channel.turn = at as u8 + 1;
-        if leaving.take_slot(channel) {
-            port.credited ^= 1 << vc;
-        }
-        flits[nth] += 1;
-        let (behind, kind) = (port.behind, port.kind);
-        port.turn = (at / VCS) as u8 + 1;
-        if PAUSING {
-            leaving.pauses.take(kind, nth, now);
-        }
-        let way = wiring.next(way, output);
-        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part, port: NOTHING });
-    }
 }
 
 /// The queues of the port of one.
@@ -423,17 +223,23 @@ mod tests {
     use super::super::{Delivery, Order, Packet};
     use super::*;
     use crate::hardware::{
-        self, AttentionCapacity, Board, CoreCapacity, Kernels, MaxPoolCapacity, Multicast, Noc, NocTiming, Routing,
-        Shape, SoftmaxCapacity, Topology, UnitKind,
+        self, AttentionCapacity, Board, CoreCapacity, Direction, Kernels, MaxPoolCapacity, Multicast, Noc, NocTiming,
+        Routing, Shape, SoftmaxCapacity, Topology, UnitKind,
     };
-    use crate::units::UnitId;
+    use crate::program::{Tree, TreeNode};
+    use crate::units::{SliceId, TileId, UnitId};
+
+    use std::cmp::Ordering;
+    use std::collections::BTreeSet;
+
+    const COLUMNS: u32 = 4;
 
     /// 4 × 3 cores.
-    fn cores(virtual_channels: u32, buffer_flits: u32) -> Topology {
+    fn cores(multicast: Multicast, virtual_channels: u32, buffer_flits: u32) -> Topology {
         let noc = Noc {
             shape: Shape::Mesh,
             routing: Routing::Xy,
-            multicast: Multicast::Unicast,
+            multicast,
             virtual_channels,
             buffer_flits,
             flit_bits: 64,
@@ -443,7 +249,7 @@ mod tests {
             spikes_per_packet: 1,
         };
         Topology {
-            mesh: hardware::Mesh { columns: 4, rows: 3 },
+            mesh: hardware::Mesh { columns: COLUMNS, rows: 3 },
             layout: vec!["C".into()],
             tiles: [('C', vec![UnitKind::Core])].into_iter().collect(),
             core: CoreCapacity {
@@ -477,13 +283,56 @@ mod tests {
         }
     }
 
-    /// What comes when, if units send packets of up to `longest` flits to each other at random.
-    fn traffic(wiring: &Wiring, longest: u64, every: u64) -> (Vec<Delivery>, Vec<u64>) {
-        let (mut mesh, mut state) = (Mesh::new(wiring, Order::Forward), every);
-        let mut below = |count: u64| {
+    /// Numbers at random, each below a count.
+    fn dice(mut state: u64) -> impl FnMut(u64) -> u64 {
+        move |count| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % count
-        };
+        }
+    }
+
+    /// The ways to several cores, first along rows.
+    fn tree(from: u32, to: &[u32]) -> Tree {
+        let node = |tile| TreeNode { tile: TileId(tile), next: [None; 4], local: vec![] };
+        let mut nodes = vec![node(from)];
+        for &to in to {
+            let (mut at, mut here) = (0, from);
+            while here != to {
+                let (direction, beyond) = match (here % COLUMNS).cmp(&(to % COLUMNS)) {
+                    Ordering::Less => (Direction::East, here + 1),
+                    Ordering::Greater => (Direction::West, here - 1),
+                    Ordering::Equal if here < to => (Direction::South, here + COLUMNS),
+                    Ordering::Equal => (Direction::North, here - COLUMNS),
+                };
+                at = nodes[at].next[direction as usize].map_or(nodes.len(), |next| next as usize);
+                if at == nodes.len() {
+                    let before = nodes.iter().position(|node| node.tile == TileId(here)).unwrap();
+                    nodes[before].next[direction as usize] = Some(at as u32);
+                    nodes.push(node(beyond));
+                }
+                here = beyond;
+            }
+            nodes[at].local.push(SliceId(to));
+        }
+        Tree { nodes }
+    }
+
+    /// Three ways of each core to some others, where there are trees; else none.
+    fn plant(wiring: &mut Wiring) -> Vec<Vec<Way>> {
+        let (mut below, units) = (dice(7), wiring.units() as u32);
+        let count = if wiring.cut_through() { 3 } else { 0 };
+        let mut ways = vec![vec![]; units as usize];
+        for (from, _) in (0..units).flat_map(|from| (0..count).map(move |nth| (from, nth))) {
+            let to: BTreeSet<u32> = (0..2 + below(3)).map(|_| below(units.into()) as u32).collect();
+            let tree = tree(from, &to.into_iter().collect::<Vec<_>>());
+            ways[from as usize].push(wiring.plant(UnitId(from), &tree, |slice| UnitId(slice.0)).unwrap());
+        }
+        ways
+    }
+
+    /// What comes when, if units send packets of up to `longest` flits to each other at random.
+    fn traffic(wiring: &Wiring, trees: &[Vec<Way>], longest: u64, every: u64) -> (Vec<Delivery>, Vec<u64>) {
+        let (mut mesh, mut below) = (Mesh::new(wiring, Order::Forward), dice(every));
         let mut deliveries = vec![];
         for now in 0..3000 {
             mesh.carry(now, &mut deliveries);
@@ -491,7 +340,9 @@ mod tests {
                 if now < 2000 && below(every) == 0 {
                     // Half of them go to one unit, where they meet.
                     let to = if below(2) == 0 { 0 } else { below(wiring.units() as u64) as u32 };
-                    let packet = Packet { tag, way: wiring.toward(UnitId(to)), flits: 1 + below(longest) as u16 };
+                    let tree = trees[tag as usize].get(below(6) as usize);
+                    let way = tree.copied().unwrap_or_else(|| wiring.toward(UnitId(to)));
+                    let packet = Packet { tag, way, flits: 1 + below(longest) as u16 };
                     mesh.inject(UnitId(tag), packet);
                 }
             }
@@ -504,13 +355,19 @@ mod tests {
     fn short_cuts_lead_where_the_allocator_does() {
         for (vcs, interval, buffer) in [(1, 1, 8), (1, 2, 2), (1, 7, 3), (1, 41, 8), (1, 150, 2), (2, 1, 2), (2, 7, 8)]
         {
-            let wiring = Wiring::new(&cores(vcs, buffer), &timing(interval)).unwrap();
-            let mut general = wiring.clone();
-            assert!(std::mem::replace(&mut general.plain, false));
-            for (longest, every) in [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)] {
-                let (quick, wanted) = (traffic(&wiring, longest, every), traffic(&general, longest, every));
-                let case = format!("{vcs} channels, {interval} cycles, {buffer} slots, {longest} flits, 1 in {every}");
-                assert!(quick == wanted && !wanted.0.is_empty(), "{case}");
+            for multicast in [Multicast::Unicast, Multicast::Tree] {
+                let mut wiring = Wiring::new(&cores(multicast, vcs, buffer), &timing(interval)).unwrap();
+                let trees = plant(&mut wiring);
+                let mut general = wiring.clone();
+                assert!(std::mem::replace(&mut general.plain, false));
+                for (longest, every) in [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)] {
+                    let longest = longest.min(buffer.into());
+                    let [quick, wanted] = [&wiring, &general].map(|wiring| traffic(wiring, &trees, longest, every));
+                    let case = format!(
+                        "{multicast:?}, {vcs} channels, {interval} cycles, {buffer} slots, {longest} flits, 1 in {every}"
+                    );
+                    assert!(quick == wanted && !wanted.0.is_empty(), "{case}");
+                }
             }
         }
     }

@@ -23,9 +23,11 @@
 mod allocate;
 mod arrive;
 mod awake;
+mod clear;
 mod events;
 mod hop;
 mod look;
+mod newcomers;
 mod pass;
 mod pauses;
 mod pool;

@@ -25,7 +25,7 @@ pub(super) struct Settled {
 }
 
 impl<const VCS: usize> Rivals<'_, VCS> {
-    /// Both allocations of one cycle, as for any others: see [`super::allocate::Visit`].
+    /// Both allocations of one cycle, as for any others: see [`super::allocate::Round`].
     #[inline(always)]
     pub fn settle(mut self) -> Settled {
         let (want, held, credited) = (self.port.want, self.port.held, self.port.credited);
