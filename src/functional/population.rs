@@ -152,11 +152,7 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
 
 /// Adds the weights of a spike through a projection; how many there are. Compiled for several instruction sets; all give the same
 /// numbers.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2",
-    "x86_64+avx2+bmi1+bmi2",
-    "aarch64+neon"
-))]
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2", "aarch64+neon"))]
 fn receive<S: Arithmetic, V: Sum<S>>(
     afferent: &Afferent<S>,
     sums: &mut [V],
@@ -171,11 +167,7 @@ fn receive<S: Arithmetic, V: Sum<S>>(
 }
 
 /// Fires neurons: what each of them sends, and its count. Compiled likewise.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+bmi1+bmi2",
-    "x86_64+avx2+bmi1+bmi2",
-    "aarch64+neon"
-))]
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2", "aarch64+neon"))]
 fn fire<S: Arithmetic, V: Sum<S>>(
     Firing { rule, negative, limit }: Firing,
     thresholds: &[S],

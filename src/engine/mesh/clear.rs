@@ -10,10 +10,12 @@ use crate::units::Cycle;
 /// A flit that asks for one output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Single {
-    /// Its queue, counted through the network.
+    /// Its queue, counted through the network, and in its router.
     pub queue: usize,
-    /// The port of the output.
+    pub at: usize,
+    /// The port of the output, counted likewise.
     pub port: usize,
+    pub output: usize,
     pub tag: u32,
     pub way: Way,
     pub part: Part,
@@ -33,11 +35,10 @@ impl Clear<'_> {
     #[inline(always)]
     pub fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
-        let (output, at) = (flit.port & wiring.port_mask, flit.queue & wiring.queue_mask);
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
         clear.send::<VCS, PAUSING>(flit, vc, now);
         let input = &mut ports[flit.queue / VCS];
-        input.take_turns(at, output, VCS);
+        input.take_turns(flit.at, flit.output, VCS);
         leaving.give_back(downstream, input.feed + (flit.queue % VCS) as u32);
     }
 
@@ -45,8 +46,7 @@ impl Clear<'_> {
     #[inline(always)]
     pub fn send<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
-        let Single { queue, port: nth, tag, way, part } = flit;
-        let (output, at) = (nth & wiring.port_mask, queue & wiring.queue_mask);
+        let Single { at, port: nth, output, tag, way, part, .. } = flit;
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
         channel.turn = at as u8 + 1;

@@ -1,15 +1,14 @@
 //! The common case, in one go: flits without rivals.
 
-use super::allocate::{Round, held_vc, in_turn, in_turn64};
+use super::Mesh;
+use super::allocate::{Round, held_vc, in_turn64};
 use super::awake::Awake;
 use super::clear::{Clear, Single};
 use super::events::Leaving;
 use super::pauses::Pauses;
-use super::rivals::{Rivals, take_turn};
-use super::state::{Downstream, Flit, Port, Queue, Router, every};
-use super::wheel::{Arrival, Part, SEVERAL};
-use super::wiring::{Wiring, bits};
-use super::{Mesh, NOTHING, Way};
+use super::rivals::Rivals;
+use super::state::{Downstream, Flit, Port, Queue, Router};
+use super::wheel::Part;
 use crate::units::Cycle;
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
@@ -37,8 +36,12 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 continue;
             }
             let first = tile << wiring.queue_bits;
-            let long = port.want & router.long;
-            if !PAUSING && long != 0 && long == port.want & port.held && is_alone::<VCS>(port.want, router) {
+            if crowded || !open {
+                let long = port.want & router.long;
+                if PAUSING || long != port.want & port.held || !is_alone::<VCS>(long, port.want, router) {
+                    others |= bit;
+                    continue;
+                }
                 let at = long.trailing_zeros() as usize;
                 let vc = held_vc(port.owned, &downstream[nth * VCS..][..VCS], at);
                 if port.credited >> vc & 1 != 0 {
@@ -50,10 +53,6 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                         (true, now),
                     );
                 }
-                continue;
-            }
-            if crowded || !open {
-                others |= bit;
                 continue;
             }
             let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
@@ -180,7 +179,8 @@ impl Clear<'_> {
         let others = port.want;
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
-        clear.pass::<VCS, PAUSING>(Single { queue: from, port: nth, tag, way, part }, vc, now);
+        let output = nth & clear.wiring.port_mask;
+        clear.pass::<VCS, PAUSING>(Single { queue: from, at, port: nth, output, tag, way, part }, vc, now);
         if others == 0 {
             return;
         }
@@ -199,10 +199,10 @@ pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
     if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
 }
 
-/// Whether one queue wants something whose packet takes a single output, the only one of its port with flits.
+/// Whether of the queues that want something one is `long`, the only one of them and of its port, and takes this output only.
 #[inline]
-fn is_alone<const VCS: usize>(want: u64, router: &Router) -> bool {
-    want.is_power_of_two() && want & alone::<VCS>(router.occupied) & !router.split != 0
+fn is_alone<const VCS: usize>(long: u64, want: u64, router: &Router) -> bool {
+    long == want && want.is_power_of_two() && want & alone::<VCS>(router.occupied) & !router.split != 0
 }
 
 /// Queues that are the only ones of their ports with flits; none of them are found for many virtual channels.
@@ -220,7 +220,7 @@ fn alone<const VCS: usize>(occupied: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Delivery, Order, Packet};
+    use super::super::{Delivery, Order, Packet, Way, Wiring};
     use super::*;
     use crate::hardware::{
         self, AttentionCapacity, Board, CoreCapacity, Direction, Kernels, MaxPoolCapacity, Multicast, Noc, NocTiming,

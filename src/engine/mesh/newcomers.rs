@@ -1,13 +1,13 @@
 //! Flits that have just come: those that nobody keeps from it move on at once, and are never put into a queue.
 
-use super::Mesh;
 use super::allocate::{held_vc, in_turn};
 use super::clear::{Clear, Single};
 use super::hop::of_port;
 use super::rivals::take_turn;
-use super::state::{Downstream, Flit, Port, Queue, every};
+use super::state::{Downstream, Flit, Port, every};
 use super::wheel::{Arrival, Part, SEVERAL};
 use super::wiring::{Wiring, bits};
+use super::{Mesh, NOTHING};
 use crate::units::Cycle;
 
 impl Mesh<'_> {
@@ -28,94 +28,120 @@ impl Mesh<'_> {
             return false;
         }
         let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output as usize * VCS) } else { 0 };
-        let flit = Single { queue: queue as usize, port: nth, tag, way, part };
+        let flit = Single { queue: queue as usize, at: own, port: nth, output: output as usize, tag, way, part };
         Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
         true
     }
 
-    /// Moves on those of the flits that have just come which nobody keeps from it, as [`Mesh::hop`] would; the others that might
+    /// Moves on those of the flits that have just come which nobody keeps from it, as [`hop`](super::allocate::Round::hop) would; the others that might
     /// have stay in their queues, and their outputs are woken.
     #[inline(never)]
-    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &[Arrival], now: Cycle) {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits: counts, leaving, ports_awake, .. } = self;
+    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
+        let Self { wiring, ports, turns, downstream, flits: counts, leaving, .. } = self;
         let (wiring, ports, turns, downstream) = (*wiring, &mut ports[..], &mut turns[..], &mut downstream[..]);
-        let flits_of = &mut counts[..ports.len()];
-        let (port_mask, queue_mask) = (wiring.port_mask, wiring.queue_mask);
-        let (all, mut several) = (every(VCS as u32), false);
-        for &Arrival { queue, tag, way, part, port } in flits {
-            if port >= SEVERAL {
-                several |= port == SEVERAL;
-                continue;
-            }
-            let (nth, at) = (port as usize, queue as usize & queue_mask);
-            let (output, own) = (nth & port_mask, 1 << at);
-            let port = &mut ports[nth];
-            let (alone, open) = (port.want == own, !PAUSING || leaving.pauses.is_open(nth, now));
-            let channel = if !(alone && open) {
-                None
-            } else if part == Part::ONLY && port.held | u64::from(port.credited ^ all) == 0 {
-                Some(if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 })
-            } else {
-                let channels = &mut downstream[nth * VCS..][..VCS];
-                let lets = !PAUSING && port.lets::<VCS>(wiring, channels, at, part);
-                lets.then(|| port.lead::<VCS>(channels, &mut turns[queue as usize], (at, output), part))
-            };
-            if let Some(vc) = channel {
+        let counts = &mut counts[..ports.len()];
+        let (port_mask, queue_mask, all, mut left) = (wiring.port_mask, wiring.queue_mask, every(VCS as u32), 0);
+        for nth in 0..flits.len() {
+            let Arrival { queue, tag, way, part, port } = flits[nth];
+            let (to, at) = (port as usize, queue as usize & queue_mask);
+            // Neither those that stay where they are nor those that branch out have a port.
+            if let Some(port) = ports.get_mut(to)
+                && port.want == 1 << at
+                && part == Part::ONLY
+                && port.held | u64::from(port.credited ^ all) == 0
+                && (!PAUSING || leaving.pauses.is_open(to, now))
+            {
                 port.want = 0;
-                let flit = Single { queue: queue as usize, port: nth, tag, way, part };
-                Clear { wiring, ports, downstream, flits: flits_of, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
-                continue;
-            }
-            let queue = &mut queues[queue as usize];
-            let (index, of) = (part.index(), part.of());
-            (queue.front, queue.len) = (Flit { tag, way, outputs: 1 << output, index, of }, 1);
-            let router = &mut routers[nth >> wiring.port_bits];
-            router.occupied |= own;
-            router.long |= u64::from(part != Part::ONLY) << at;
-            // Who holds the channel of an open link leaves in this cycle anyway.
-            if !(PAUSING && VCS == 1 && open && port.held != 0 && port.credited != 0) {
-                ports_awake.wake(nth);
+                let output = to & port_mask;
+                let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
+                let flit = Single { queue: queue as usize, at, port: to, output, tag, way, part: Part::ONLY };
+                Clear { wiring, ports, downstream, flits: counts, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+            } else if port != NOTHING {
+                flits[left] = flits[nth];
+                left += 1;
             }
         }
-        if several {
-            let several = flits.iter().filter(|flit| flit.port == SEVERAL);
-            several.for_each(|flit| self.branch_out::<VCS, PAUSING>(flit, now));
+        for flit in &flits[..left] {
+            let moved = match flit.port {
+                SEVERAL => self.branch_out::<VCS, PAUSING>(flit, now),
+                _ => self.follow::<VCS, PAUSING>(flit, now),
+            };
+            if !moved {
+                self.stay::<VCS, PAUSING>(flit, now);
+            }
         }
     }
 
-    /// Moves on a flit that has just come to several outputs, if nobody keeps it from any of them; otherwise it stays in its queue.
-    #[inline(never)]
-    fn branch_out<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) {
-        let Self { wiring, routers, ports, queues, turns, downstream, flits, leaving, ports_awake, .. } = self;
+    /// Moves on a flit that has just come to the output that it asks for, if it is alone in asking and the output
+    /// [lets](Port::lets) it; whether it has.
+    #[inline]
+    fn follow<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) -> bool {
+        let Self { wiring, ports, turns, downstream, flits, leaving, .. } = self;
+        let Arrival { queue, tag, way, part, port: nth } = *flit;
+        let (queue, nth) = (queue as usize, nth as usize);
+        let (at, output, port) = (queue & wiring.queue_mask, nth & wiring.port_mask, &mut ports[nth]);
+        let channels = &mut downstream[nth * VCS..][..VCS];
+        if PAUSING || port.want != 1 << at || !port.lets::<VCS>(wiring, channels, at, part) {
+            return false;
+        }
+        port.want = 0;
+        let vc = port.lead::<VCS>(channels, &mut turns[queue], (at, output), part);
+        let flit = Single { queue, at, port: nth, output, tag, way, part };
+        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+        true
+    }
+
+    /// Puts a flit that has just come, and asks for its outputs, into its queue, where there is none.
+    #[inline]
+    fn stay<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) {
+        let Self { wiring, routers, ports, queues, leaving, ports_awake, .. } = self;
+        let Arrival { queue, tag, way, part, port } = *flit;
+        let (tile, at) = wiring.place_of_queue(queue as usize);
+        let (first, split, router) = (tile << wiring.port_bits, port == SEVERAL, &mut routers[tile]);
+        let outputs = if split { wiring.outputs(way, tile) } else { 1 << (port as usize - first) };
+        let queue = &mut queues[queue as usize];
+        (queue.front, queue.len) = (Flit { tag, way, outputs, index: part.index(), of: part.of() }, 1);
+        router.occupied |= 1 << at;
+        router.long |= u64::from(part.of() > 1) << at;
+        router.split |= u64::from(split) << at;
+        if split {
+            return bits(outputs).for_each(|output| ports_awake.wake(first + output as usize));
+        }
+        let nth = port as usize;
+        let Port { held, credited, .. } = ports[nth];
+        // Who holds the channel of an open link leaves in this cycle anyway.
+        if !(PAUSING && VCS == 1 && held != 0 && credited != 0 && leaving.pauses.is_open(nth, now)) {
+            ports_awake.wake(nth);
+        }
+    }
+
+    /// Moves on a flit that has just come to several outputs, if nobody keeps it from any of them; whether it has.
+    #[inline]
+    fn branch_out<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) -> bool {
+        let Self { wiring, ports, turns, downstream, flits, leaving, .. } = self;
         let Arrival { queue, tag, way, part, .. } = *flit;
         let (queue, (tile, at)) = (queue as usize, wiring.place_of_queue(queue as usize));
-        let (first, own, outputs) = (tile << wiring.port_bits, 1 << at, wiring.outputs(way, tile));
+        let (first, outputs) = (tile << wiring.port_bits, wiring.outputs(way, tile));
         let lets = |output: u32| {
-            let nth = first + output as usize;
-            ports[nth].want == own && ports[nth].lets::<VCS>(wiring, &downstream[nth * VCS..][..VCS], at, part)
+            let (nth, port) = (first + output as usize, &ports[first + output as usize]);
+            port.want == 1 << at && port.lets::<VCS>(wiring, &downstream[nth * VCS..][..VCS], at, part)
         };
         if outputs == 0 || !bits(outputs).all(lets) {
-            queues[queue] = Queue { len: 1, ..Queue::empty() };
-            queues[queue].front = Flit { tag, way, outputs, index: part.index(), of: part.of() };
-            let router = &mut routers[tile];
-            router.occupied |= own;
-            router.long |= u64::from(part.of() > 1) << at;
-            router.split |= own;
-            bits(outputs).for_each(|output| ports_awake.wake(first + output as usize));
-            return;
+            return false;
         }
         for output in bits(outputs) {
             let (output, nth) = (output as usize, first + output as usize);
             let channels = &mut downstream[nth * VCS..][..VCS];
             ports[nth].want = 0;
             let vc = ports[nth].lead::<VCS>(channels, &mut turns[queue], (at, output), part);
-            let flit = Single { queue, port: nth, tag, way, part };
+            let flit = Single { queue, at, port: nth, output, tag, way, part };
             Clear { wiring, ports, downstream, flits, leaving }.send::<VCS, PAUSING>(flit, vc, now);
         }
         let input = &mut ports[queue / VCS];
         input.take_turns(at, in_turn(outputs, input.output_turn) as usize, VCS);
         leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
         leaving.resident += u64::from(outputs.count_ones()) - 1;
+        true
     }
 }
 
