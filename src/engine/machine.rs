@@ -1,6 +1,6 @@
 //! A program laid out on a chip: all that runs of it share.
 
-use super::marks::Patch;
+use super::inputs::{Input, Shared};
 use super::mesh::{Order, Passage, Way, Wiring};
 use super::packets::Spike;
 use super::units::{Pace, Role};
@@ -9,9 +9,8 @@ use crate::graph::Graph;
 use crate::hardware::{Timing, Topology};
 use crate::program::{Program, Route};
 use crate::reach::Reach;
-use crate::units::{Cycle, Grid, Part, RouteId, SliceId, StageId, UnitId};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use crate::units::{Grid, Part, RouteId, SliceId, StageId, UnitId};
+use std::collections::BTreeMap;
 
 /// A program laid out on a chip, for any number of runs.
 #[derive(Debug)]
@@ -43,8 +42,8 @@ pub(super) struct Seat<'a> {
     pub graded: bool,
     pub role: Role,
     pub pace: Pace,
-    /// What arrives from each of its sources; slices to which the same happens share it.
-    pub inputs: Vec<Arc<Work>>,
+    /// What arrives from each of its sources.
+    pub inputs: Vec<Input>,
     /// The way of acknowledgements to each source, and of tokens to each destination.
     pub to_sources: Vec<Directed>,
     pub to_destinations: Vec<Directed>,
@@ -65,86 +64,6 @@ pub(super) struct RouteWays {
     pub destinations: Vec<u32>,
 }
 
-/// What the spikes of one slice cost another, and what they change in it.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Work {
-    first_position: u32,
-    /// Channels that spread alike, and the number of the first such run.
-    run: u32,
-    first_run: u32,
-    runs: u32,
-    /// For each position and run.
-    each: Vec<Effect>,
-    /// Values that change, by `Part::local`: those of one effect after those of the other.
-    changes: Vec<Patch>,
-}
-
-/// What one spike causes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Effect {
-    cycles: Cycle,
-    operations: u32,
-    /// The end of its changes.
-    end: u32,
-}
-
-impl Work {
-    /// `marks` says whether it will be asked for what changes.
-    fn new(reach: &Reach, from: &Part, to: &Part, pace: &Pace, marks: bool) -> Self {
-        let (run, from) = (reach.channel_run(), from.bounds());
-        let (first_run, end_run) = (from.channels.start / run, from.channels.end.div_ceil(run));
-        let (mut each, mut changes) = (vec![], vec![]);
-        for (position, nth) in from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| (p, nth))) {
-            let operations: u64 = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
-            if marks {
-                change(reach, position, nth * run, to, &mut changes);
-            }
-            each.push(Effect {
-                cycles: pace.work(operations),
-                operations: operations as u32,
-                end: changes.len() as u32,
-            });
-        }
-        Self { first_position: from.positions.start, run, first_run, runs: end_run - first_run, each, changes }
-    }
-
-    fn place(&self, position: u32, channel: u32) -> usize {
-        let nth = if self.runs == 1 { 0 } else { channel / self.run - self.first_run };
-        ((position - self.first_position) * self.runs + nth) as usize
-    }
-
-    /// Operations, and cycles for them, of one spike.
-    #[inline]
-    pub fn of(&self, position: u32, channel: u32) -> (u64, Cycle) {
-        let Effect { operations, cycles, .. } = self.each[self.place(position, channel)];
-        (operations.into(), cycles)
-    }
-
-    /// The values that one spike changes.
-    #[inline]
-    pub fn changes(&self, position: u32, channel: u32) -> &[Patch] {
-        let at = self.place(position, channel);
-        let start = if at == 0 { 0 } else { self.each[at - 1].end };
-        &self.changes[start as usize..self.each[at].end as usize]
-    }
-}
-
-/// Appends what a spike changes in a part.
-fn change(reach: &Reach, position: u32, channel: u32, to: &Part, changes: &mut Vec<Patch>) {
-    let first = changes.len();
-    for (number, region) in to.numbered() {
-        for area in reach.areas(position, channel) {
-            let channels = area.channels.start.max(region.channels.start)..area.channels.end.min(region.channels.end);
-            let positions =
-                area.positions.start.max(region.positions.start)..area.positions.end.min(region.positions.end);
-            for position in positions.filter(|_| !channels.is_empty()) {
-                let start = (number + region.local(position, channels.start)) as u32;
-                Patch::append(start..start + channels.len() as u32, first, changes);
-            }
-        }
-    }
-}
-
 impl<'a> Machine<'a> {
     /// Lays a program out on a chip; the graph's skeleton is enough for replays.
     ///
@@ -161,9 +80,9 @@ impl<'a> Machine<'a> {
         packets::check(&wiring.noc, graph)?;
         let reaches = reaches(graph);
         let ways = program.routes.iter().map(|route| lay(&mut wiring, program, route)).collect::<Result<_, _>>()?;
-        let mut works = BTreeSet::new();
+        let mut shared = Shared::default();
         let seats = (0..program.slices.len()).map(|slice| {
-            let mut seat = Seat::new(program, graph, timing, slice, &reaches, &mut works);
+            let mut seat = Seat::new(program, graph, timing, slice, &reaches, &mut shared);
             let from = program.slices[slice].unit;
             let directed = |other: &SliceId| direct(&wiring, from, program.slices[other.index()].unit);
             seat.to_sources = program.slices[slice].sources.iter().map(directed).collect();
@@ -199,22 +118,17 @@ impl<'a> Seat<'a> {
         timing: &Timing,
         slice: usize,
         reaches: &BTreeMap<(StageId, StageId), Reach>,
-        works: &mut BTreeSet<Arc<Work>>,
+        shared: &mut Shared,
     ) -> Self {
         let here = &program.slices[slice];
         let stage = graph.stage(here.stage);
         let role = Role::new(stage, &here.region, timing);
         let pace = Pace::new(role, timing);
         let nothing = Reach::new(graph, here.stage, here.stage);
-        let work = |source: &SliceId| {
+        let input = |source: &SliceId| {
             let source = &program.slices[source.index()];
             let reach = reaches.get(&(here.stage, source.stage)).unwrap_or(&nothing);
-            let work = Work::new(reach, &source.region, &here.region, &pace, matches!(role, Role::Core(_)));
-            works.get(&work).map(Arc::clone).unwrap_or_else(|| {
-                let work = Arc::new(work);
-                works.insert(Arc::clone(&work));
-                work
-            })
+            Input::new(reach, &source.region, &here.region, &pace, matches!(role, Role::Core(_)), shared)
         };
         Self {
             stage: here.stage,
@@ -223,7 +137,7 @@ impl<'a> Seat<'a> {
             unit: here.unit,
             graded: stage.kind.is_graded(),
             role,
-            inputs: here.sources.iter().map(work).collect(),
+            inputs: here.sources.iter().map(input).collect(),
             pace,
             to_sources: vec![],
             to_destinations: vec![],

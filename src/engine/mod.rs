@@ -20,6 +20,7 @@ mod drive;
 mod fault;
 mod fire;
 mod forecast;
+mod inputs;
 mod machine;
 mod marks;
 pub mod mesh;

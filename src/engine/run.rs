@@ -188,9 +188,9 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         let source = self.machine.source_of(slice, sender);
         let spikes = &self.parcels.get(tag).spikes;
         let (mut begin, mut all_operations) = (None, 0);
+        let input = source.map(|source| &seat.inputs[source]);
         for spike in spikes {
-            let (operations, work) =
-                source.map_or((0, 0), |source| seat.inputs[source].of(spike.position, spike.channel));
+            let (operations, work) = input.map_or((0, 0), |input| input.of(spike.position, spike.channel));
             begin.get_or_insert(state.intake.take(now, &seat.pace, work));
             all_operations += operations;
         }
@@ -267,8 +267,8 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
 pub(super) fn mark(seat: &Seat, changed: &mut Marks, source: Option<usize>, spikes: &[Spike]) {
     match seat.role {
         Role::Core(_) => {
-            let Some(work) = source.map(|source| &seat.inputs[source]) else { return };
-            for patch in spikes.iter().flat_map(|spike| work.changes(spike.position, spike.channel)) {
+            let Some(input) = source.map(|source| &seat.inputs[source]) else { return };
+            for patch in spikes.iter().flat_map(|spike| input.changes(spike.position, spike.channel)) {
                 changed.add_word(patch);
             }
         }
