@@ -54,6 +54,11 @@ fn agreed(graph: &Graph<i32>, image: &[u8], time_steps: u32, hardware: &Hardware
         assert_eq!(computed.widths[id.index()], trace.widths[id.index()], "how wide {} was", graph.stage(id).name);
     }
     assert_eq!(machine.replay(&trace, time_steps).unwrap().activity, live.activity);
+    // Units that were laid out once know nothing of the images before.
+    let units = machine.at_rest(time_steps).unwrap();
+    let other: Vec<u8> = image.iter().map(|byte| !byte).collect();
+    units.run(&other, trace.steps).unwrap();
+    assert_eq!(units.run(image, trace.steps).unwrap().trace.as_ref(), Some(&computed), "after another image");
     machine.order = Order::Backward;
     assert_eq!(machine.live(image, time_steps, trace.steps).unwrap().activity, live.activity);
     for spans in [2, 3, 100] {
