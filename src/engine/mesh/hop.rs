@@ -37,6 +37,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             }
             let first = tile << wiring.queue_bits;
             if crowded || !open {
+                // A longer packet without rivals goes on into the virtual channel that it holds.
                 let long = port.want & router.long;
                 if PAUSING || long != port.want & port.held || !is_alone::<VCS>(long, port.want, router) {
                     others |= bit;
@@ -149,7 +150,7 @@ struct Behind<'a> {
 
 impl Clear<'_> {
     /// Moves the first flit of a queue, which asks for one output only, to it, into a virtual channel that its packet holds; those
-    /// who still ask for it are next. Whether it is of a `long` packet.
+    /// who still ask for it are next. `long` says whether it is of a longer packet.
     #[inline(always)]
     fn release<const VCS: usize, const PAUSING: bool>(
         self,

@@ -33,8 +33,8 @@ impl Mesh<'_> {
         true
     }
 
-    /// Moves on those of the flits that have just come which nobody keeps from it, as [`hop`](super::allocate::Round::hop) would; the others that might
-    /// have stay in their queues, and their outputs are woken.
+    /// Moves on those of the flits that have just come which nobody keeps from it, as routers would in the same cycle; the others
+    /// that might have stay in their queues, and their outputs are woken.
     #[inline(never)]
     pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let Self { wiring, ports, turns, downstream, flits: counts, leaving, .. } = self;
