@@ -93,11 +93,11 @@ impl Reach {
         })
     }
 
-    /// The channels around `channel` whose spikes have the same areas as its own, at every position.
+    /// The end of the channels from `channel` on whose spikes land in the same slices as its own, at every position, where the
+    /// target's channels are not cut before `uncut`.
     #[must_use]
-    pub fn alike(&self, channel: u32) -> Range<u32> {
-        let spans = self.shapes.iter().map(|shape| shape.alike(channel));
-        spans.reduce(|a, b| a.start.max(b.start)..a.end.min(b.end)).unwrap_or(channel..channel + 1)
+    pub fn alike_until(&self, channel: u32, uncut: u32) -> u32 {
+        self.shapes.iter().map(|shape| shape.alike_until(channel, uncut)).min().unwrap_or(channel + 1)
     }
 
     /// Channels `k·n..(k + 1)·n` of any one position spread alike, for every `k`: this is the largest such `n` known.
@@ -130,15 +130,15 @@ impl Reach {
 }
 
 impl Shape {
-    /// The channels that spread as `channel` does.
-    fn alike(&self, channel: u32) -> Range<u32> {
+    /// The end of the channels that spread as `channel` does, or each to itself and before `uncut`.
+    fn alike_until(&self, channel: u32, uncut: u32) -> u32 {
         let width = match self {
             Self::Kernel { group_in, .. } => *group_in,
             Self::HeadRow { width_in, .. } => *width_in,
             Self::KeyColumn { width, .. } => *width,
-            Self::Windows(_) | Self::Same | Self::Column { .. } => 1,
+            Self::Windows(_) | Self::Same | Self::Column { .. } => return uncut.max(channel + 1),
         };
-        channel / width * width..(channel / width + 1) * width
+        (channel / width + 1) * width
     }
 
     /// Positions, channels, and, where the positions are scattered, the taps that name them.

@@ -27,7 +27,7 @@ impl FanOut {
         let grid = graph.stage(stage).grid;
         let reaches: Vec<(StageId, Reach)> =
             graph.consumers(stage).map(|target| (target, Reach::new(graph, stage, target))).collect();
-        let spans = spans(grid.channels, &reaches);
+        let spans = spans(grid.channels, &reaches, tilings);
         let mut fan_out = Self { classes: Vec::with_capacity(grid.positions() * spans.len()), spans, sets: vec![] };
         let mut known = BTreeMap::new();
         let mut set: Vec<Reader> = vec![];
@@ -123,13 +123,15 @@ impl FanOut {
     }
 }
 
-/// First channels of the spans that all of `reaches` spread alike.
-fn spans(channels: u32, reaches: &[(StageId, Reach)]) -> Vec<u32> {
+/// First channels of the spans that all of `reaches` spread to the same slices.
+fn spans(channels: u32, reaches: &[(StageId, Reach)], tilings: &[Tiling]) -> Vec<u32> {
     let mut spans = vec![];
     let mut channel = 0;
     while channel < channels {
         spans.push(channel);
-        channel = reaches.iter().map(|(_, reach)| reach.alike(channel).end).min().unwrap_or(channels);
+        let end =
+            |(target, reach): &(StageId, Reach)| reach.alike_until(channel, tilings[target.index()].uncut(channel));
+        channel = reaches.iter().map(end).min().unwrap_or(channels);
     }
     spans
 }

@@ -67,6 +67,12 @@ impl Tiling {
         self
     }
 
+    /// The end of the channels from `channel` on that no region cuts.
+    pub(super) fn uncut(&self, channel: u32) -> u32 {
+        let cuts = &self.bands.channels;
+        cuts.get(cuts.partition_point(|&cut| cut <= channel)).copied().unwrap_or(u32::MAX)
+    }
+
     /// Indices of the slices that have values of `area`; one may come several times.
     pub(super) fn touched(&self, area: &Region) -> impl Iterator<Item = u32> {
         self.bands.touched(area).map(|cell| self.cells[cell])
