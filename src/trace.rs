@@ -111,6 +111,11 @@ impl Widths {
         self.0[bits.ilog2() as usize + 1] += 1;
     }
 
+    /// Counts values.
+    pub fn add_all<V: Copy + Into<i64>>(&mut self, values: &[V]) {
+        values.iter().for_each(|&value| self.add(value.into()));
+    }
+
     /// Adds all counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (sum, count) in self.0.iter_mut().zip(other.0) {

@@ -6,7 +6,7 @@
               and stored inside slices whose lengths say how many there are"
 )]
 
-use super::raster::{Marks, Raster};
+use super::raster::{Done, Marks, Raster};
 use super::{LANES, Level, Set, WORD};
 use crate::functional::Values;
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +19,8 @@ pub(in crate::functional) struct Signed<'a> {
     pub neurons: usize,
     /// Their thresholds in whole registers, behind the last one `i32::MAX`: what is no neuron never fires.
     pub thresholds: &'a [i32],
+    /// Each times the limit.
+    pub most: &'a [i32],
     /// Whether all of them are positive.
     pub usual: bool,
     pub symmetric: bool,
@@ -137,7 +139,7 @@ impl Signed<'_> {
         let mut potentials = thresholds.map(|threshold| threshold >> 1);
         let lowest = thresholds.map(|threshold| self.lowest(threshold));
         let Inflow { numbers, bias, driven } = course.inflow;
-        let mut rests = true;
+        let (mut rests, mut done) = (true, Done::default());
         for step in 0..course.steps.1 {
             let add = |(potential, number): (&mut i32, i32)| *potential = potential.wrapping_add(number);
             match numbers {
@@ -167,11 +169,14 @@ impl Signed<'_> {
             let bits = |of: i32| (0..there).fold(0, |bits, lane| bits | u64::from(signs[lane] == of) << lane);
             rests = signs[..there].iter().fold(0, |any, sign| any | sign) == 0;
             if !rests {
-                marks.note(step, channel, (bits(1), bits(-1)));
+                let fired = (bits(1), bits(-1));
+                marks.set(step, channel, fired);
+                done.note(step, fired);
             } else if step + 1 >= course.steps.0 {
                 break;
             }
         }
+        marks.add(done);
         counts.put(to, &count[..there]);
         rests || course.steps.0 == course.steps.1
     }
@@ -218,59 +223,70 @@ impl Signed<'_> {
         counts: &mut [u8],
         (marks, channel): (&mut Marks, usize),
     ) -> bool {
-        let stride = self.thresholds.len();
-        let Inflow { numbers, bias, driven } = course.inflow;
-        let alone = matches!(numbers, Numbers::Sums { rows: [], .. });
-        if alone && driven == course.steps.0 && driven == self.limit as usize {
-            return self.steady::<C>(bias, first, counts, (marks, channel));
+        let (limit, stride, inflow) = (self.limit as usize, self.thresholds.len(), course.inflow);
+        match inflow.numbers {
+            Numbers::Sums { rows: [], .. } if inflow.driven == limit && course.steps.0 == limit => {
+                self.steady::<C>(inflow.bias, first, counts, (marks, channel))
+            }
+            Numbers::Sums { rows, delay } => {
+                // SAFETY: rows are as long as so many registers
+                let wide = |row: &[i32], c| unsafe { _mm512_loadu_si512(row.as_ptr().add(c * LANES).cast()) };
+                self.through::<C, _>(course, (first, counts), (rows, stride, delay), wide, (marks, channel))
+            }
+            Numbers::Words { rows, pitch, delay } => {
+                // SAFETY: rows are as long as so many halves of registers
+                let half = |row: &[i16], c| unsafe { _mm256_loadu_si256(row.as_ptr().add(c * LANES).cast()) };
+                let wide = |row: &[i16], c| _mm512_cvtepi16_epi32(half(row, c));
+                self.through::<C, _>(course, (first, counts), (rows, pitch, delay), wide, (marks, channel))
+            }
         }
+    }
+
+    /// The same, with rows of numbers that lie `pitch` apart, registers of which are read by `wide`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+    fn through<const C: usize, N>(
+        self,
+        course: Course,
+        (first, counts): (usize, &mut [u8]),
+        (rows, pitch, delay): (&[N], usize, usize),
+        wide: impl Fn(&[N], usize) -> __m512i,
+        (marks, channel): (&mut Marks, usize),
+    ) -> bool {
+        let Inflow { bias, driven, .. } = course.inflow;
         let biases = if driven > 0 { load::<C>(&bias[first..]) } else { [_mm512_setzero_si512(); C] };
-        let mut states = States::<C>::at_rest(load::<C>(&self.thresholds[first..]));
-        let (sums, words, pitch, delay) = match numbers {
-            Numbers::Sums { rows, delay } => (rows.get(first..).unwrap_or_default(), &[][..], 1, delay),
-            Numbers::Words { rows, pitch, delay } => (&[][..], rows.get(first..).unwrap_or_default(), pitch, delay),
-        };
-        let of_sums = sums.len().div_ceil(stride.max(1));
-        let of_words = if words.len() < C * LANES { 0 } else { 1 + (words.len() - C * LANES) / pitch.max(1) };
-        let (one, mut count, mut rests) = (_mm512_set1_epi8(1), _mm512_setzero_si512(), true);
+        let mut states = States::<C>::at_rest(load(&self.thresholds[first..]), load(&self.most[first..]));
+        let (mut at, mut rests, mut done) = (first, true, Done::default());
+        let (one, mut count) = (_mm512_set1_epi8(1), _mm512_setzero_si512());
         for step in 0..course.steps.1 {
-            if step >= delay && step - delay < of_sums {
-                let sums = &sums[(step - delay) * stride..][..C * LANES];
-                states.add(|c| {
-                    // SAFETY: there are so many registers
-                    unsafe { _mm512_loadu_si512(sums.as_ptr().add(c * LANES).cast()) }
-                });
+            let mut row = None;
+            if step >= delay {
+                row = rows.get(at..at + C * LANES);
+                at += pitch;
             }
-            if step >= delay && step - delay < of_words {
-                let words = &words[(step - delay) * pitch..][..C * LANES];
-                states.add(|c| {
-                    // SAFETY: there are so many halves of registers
-                    _mm512_cvtepi16_epi32(unsafe { _mm256_loadu_si256(words.as_ptr().add(c * LANES).cast()) })
-                });
-            }
-            if step < driven {
-                states.add(|c| biases[c]);
+            match row {
+                Some(row) if step < driven => states.add(|c| _mm512_add_epi32(biases[c], wide(row, c))),
+                Some(row) => states.add(|c| wide(row, c)),
+                None if step < driven => states.add(|c| biases[c]),
+                None => {}
             }
             // no neuron has fired more often than there were steps
             let fired = if (step as i32) < self.limit { states.fire::<false>(self) } else { states.fire::<true>(self) };
             rests = fired == (0, 0);
             if !rests {
-                marks.note(step, channel, fired);
+                marks.set(step, channel, fired);
+                done.note(step, fired);
                 count = _mm512_mask_add_epi8(count, fired.0, count, one);
                 count = _mm512_mask_sub_epi8(count, fired.1, count, one);
             } else if step + 1 >= course.steps.0 {
                 break;
             }
         }
-        let there = u64::MAX >> (WORD - counts.len().min(WORD));
-        // SAFETY: only the counts that are there are stored
-        unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
+        marks.add(done);
+        store(counts, count);
         rests || course.steps.0 == course.steps.1
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-impl Signed<'_> {
     /// As [`Signed::avx512`], where nothing but the same arrives in as many steps as a neuron can fire in. Then it never takes
     /// a spike back, and once nothing arrives it rests: what arrives is negative, and it has not fired; or is below the
     /// threshold, and so is what is left; or it has fired in every step.
@@ -284,7 +300,7 @@ impl Signed<'_> {
         (marks, channel): (&mut Marks, usize),
     ) -> bool {
         let (arriving, thresholds) = (load::<C>(&arriving[first..]), load::<C>(&self.thresholds[first..]));
-        let (one, mut count) = (_mm512_set1_epi8(1), _mm512_setzero_si512());
+        let (one, mut count, mut done) = (_mm512_set1_epi8(1), _mm512_setzero_si512(), Done::default());
         let mut potentials: [__m512i; C] = std::array::from_fn(|c| _mm512_srai_epi32::<1>(thresholds[c]));
         for step in 0..self.limit as usize {
             let mut plus = 0;
@@ -295,13 +311,13 @@ impl Signed<'_> {
                 plus |= u64::from(up) << (c * LANES);
             }
             if plus != 0 {
-                marks.note(step, channel, (plus, 0));
+                marks.set(step, channel, (plus, 0));
+                done.note(step, (plus, 0));
                 count = _mm512_mask_add_epi8(count, plus, count, one);
             }
         }
-        let there = u64::MAX >> (WORD - counts.len().min(WORD));
-        // SAFETY: only the counts that are there are stored
-        unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
+        marks.add(done);
+        store(counts, count);
         true
     }
 }
@@ -311,24 +327,28 @@ impl Signed<'_> {
 struct States<const C: usize> {
     thresholds: [__m512i; C],
     potentials: [__m512i; C],
-    /// Threshold times count: what potentials have been reset by.
-    sent: [__m512i; C],
+    /// What potentials would be without resets: higher by threshold times count.
+    arrived: [__m512i; C],
+    /// Threshold times the largest count.
+    most: [__m512i; C],
 }
 
 #[cfg(target_arch = "x86_64")]
 impl<const C: usize> States<C> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
-    fn at_rest(thresholds: [__m512i; C]) -> Self {
+    fn at_rest(thresholds: [__m512i; C], most: [__m512i; C]) -> Self {
         let potentials = std::array::from_fn(|c| _mm512_srai_epi32::<1>(thresholds[c]));
-        Self { thresholds, potentials, sent: [_mm512_setzero_si512(); C] }
+        Self { thresholds, potentials, arrived: potentials, most }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn add(&mut self, numbers: impl Fn(usize) -> __m512i) {
         for c in 0..C {
-            self.potentials[c] = _mm512_add_epi32(self.potentials[c], numbers(c));
+            let number = numbers(c);
+            self.potentials[c] = _mm512_add_epi32(self.potentials[c], number);
+            self.arrived[c] = _mm512_add_epi32(self.arrived[c], number);
         }
     }
 
@@ -339,11 +359,10 @@ impl<const C: usize> States<C> {
     fn fire<const FULL: bool>(&mut self, rule: Signed) -> (u64, u64) {
         let (mut plus, mut minus) = (0, 0);
         for c in 0..C {
-            let (threshold, potential, sent) = (self.thresholds[c], self.potentials[c], self.sent[c]);
+            let (threshold, potential, arrived) = (self.thresholds[c], self.potentials[c], self.arrived[c]);
             let mut up = _mm512_cmpge_epi32_mask(potential, threshold);
             if FULL {
-                let most = _mm512_mullo_epi32(threshold, _mm512_set1_epi32(rule.limit));
-                up = _mm512_mask_cmplt_epi32_mask(up, sent, most);
+                up = _mm512_mask_cmplt_epi32_mask(up, _mm512_sub_epi32(arrived, potential), self.most[c]);
             }
             let below = if rule.symmetric {
                 _mm512_cmplt_epi32_mask(potential, _mm512_sub_epi32(_mm512_set1_epi32(1), threshold))
@@ -351,16 +370,24 @@ impl<const C: usize> States<C> {
                 _mm512_movepi32_mask(potential)
             };
             // counts are never negative
-            let down = _mm512_mask_test_epi32_mask(below, sent, sent);
+            let down = _mm512_mask_cmpneq_epi32_mask(below, arrived, potential);
             let potential = _mm512_mask_sub_epi32(potential, up, potential, threshold);
             self.potentials[c] = _mm512_mask_add_epi32(potential, down, potential, threshold);
-            let sent = _mm512_mask_add_epi32(sent, up, sent, threshold);
-            self.sent[c] = _mm512_mask_sub_epi32(sent, down, sent, threshold);
             plus |= u64::from(up) << (c * LANES);
             minus |= u64::from(down) << (c * LANES);
         }
         (plus, minus)
     }
+}
+
+/// Stores as many counts as there are.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store(counts: &mut [u8], count: __m512i) {
+    let there = u64::MAX >> (WORD - counts.len().min(WORD));
+    // SAFETY: only the counts that are there are stored
+    unsafe { _mm512_mask_storeu_epi8(counts.as_mut_ptr().cast(), there, count) };
 }
 
 /// The first registers of numbers.
@@ -386,6 +413,7 @@ mod tests {
             let mut bias: Vec<i32> = (0..neurons).map(|n| mixed(n * 5 + 1) / 8).collect();
             thresholds.resize(stride, i32::MAX);
             bias.resize(stride, 0);
+            let most: Vec<i32> = thresholds.iter().map(|threshold| threshold.wrapping_mul(4)).collect();
             let there = |lane: usize| lane < neurons as usize;
             let sum = |(at, lane): (usize, usize)| if there(lane) { mixed((at + lane) as i32 * 13 + seed) } else { 0 };
             let words: Vec<i16> = (0..5 * stride).map(|at| sum((at - at % stride, at % stride)) as i16).collect();
@@ -402,8 +430,8 @@ mod tests {
             let steady = Inflow { numbers: Numbers::Sums { rows: &[], delay: 0 }, bias: &sums[..stride], driven: 4 };
             let mut wanted = None;
             for (level, symmetric) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
-                let signed =
-                    Signed { neurons: neurons as usize, thresholds: &thresholds, usual: true, symmetric, limit: 4 };
+                let (neurons, thresholds, most) = (neurons as usize, &thresholds[..], &most[..]);
+                let signed = Signed { neurons, thresholds, most, usual: true, symmetric, limit: 4 };
                 let (mut counts, mut raster) = (Values::rest(neurons as usize, 4), Raster::default());
                 let course = [Course { inflow: steady, steps: (4, 9) }].into_iter();
                 assert!(signed.run(level, course, (&mut counts, 0), &mut raster));
@@ -411,8 +439,8 @@ mod tests {
                 assert_eq!(&found, wanted.get_or_insert_with(|| found.clone()), "{level:?}, {neurons} steady");
             }
             for (symmetric, steps) in [(false, (5, 12)), (true, (5, 12)), (false, (7, 7)), (true, (3, 3))] {
-                let signed =
-                    Signed { neurons: neurons as usize, thresholds: &thresholds, usual: true, symmetric, limit: 4 };
+                let (neurons, thresholds, most) = (neurons as usize, &thresholds[..], &most[..]);
+                let signed = Signed { neurons, thresholds, most, usual: true, symmetric, limit: 4 };
                 let mut wanted = None;
                 let ways = Level::all().flat_map(|level| [all, apart, scattered].map(|inflow| (level, inflow)));
                 for ((level, inflow), most) in ways.flat_map(|way| [(way, 4), (way, u32::MAX)]) {
@@ -425,7 +453,7 @@ mod tests {
                         let mut marks = Marks::new(&mut again, 2);
                         let course = Course { inflow, steps };
                         assert_eq!(signed.run_word(level, course, (&mut counts, 0), (&mut marks, 0)), rests);
-                        let last = marks.last;
+                        let last = marks.done().last;
                         assert!(last == firsts[1] && bits.starts_with(&again[..2 * last]));
                     }
                     let mut counts = counts.to_vec();

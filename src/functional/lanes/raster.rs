@@ -24,36 +24,55 @@ pub(in crate::functional) struct Marks<'a> {
     bits: &'a mut [u64],
     /// Words of a row.
     row: usize,
-    /// The last step in which anything is fired, from 1; or 0.
-    pub last: usize,
-    spikes: u32,
-    negative: u32,
+    done: Done,
 }
 
 /// What a position has fired in all its steps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(in crate::functional) struct Done {
-    last: usize,
-    spikes: u32,
+    /// The last step in which anything was fired, from 1; or 0.
+    pub last: usize,
+    positive: u32,
     negative: u32,
+}
+
+impl Done {
+    /// Notes what is fired in a step, from 0, none later than those before.
+    #[inline(always)]
+    pub fn note(&mut self, step: usize, (plus, minus): (u64, u64)) {
+        self.positive += plus.count_ones();
+        self.negative += minus.count_ones();
+        self.last = step + 1;
+    }
+
+    /// How often it has fired.
+    #[inline(always)]
+    fn spikes(self) -> u32 {
+        self.positive + self.negative
+    }
 }
 
 impl<'a> Marks<'a> {
     /// Rows of so many words each, in which nothing is fired yet.
     #[inline(always)]
     pub fn new(bits: &'a mut [u64], row: usize) -> Self {
-        Self { bits, row, last: 0, spikes: 0, negative: 0 }
+        Self { bits, row, done: Done::default() }
     }
 
-    /// Notes what is fired in a step, from 0, `at` bits beyond the beginning.
+    /// Sets bits of what is fired in a step, from 0, `at` bits beyond the beginning.
     #[inline(always)]
-    pub fn note(&mut self, step: usize, at: usize, (plus, minus): (u64, u64)) {
-        let row = &mut self.bits[step * self.row..][..self.row];
-        row[at / WORD] |= plus << (at % WORD);
-        row[at / WORD + self.row / 2] |= minus << (at % WORD);
-        self.spikes += plus.count_ones() + minus.count_ones();
-        self.negative += minus.count_ones();
-        self.last = self.last.max(step + 1);
+    pub fn set(&mut self, step: usize, at: usize, (plus, minus): (u64, u64)) {
+        let word = step * self.row + at / WORD;
+        self.bits[word] |= plus << (at % WORD);
+        self.bits[word + self.row / 2] |= minus << (at % WORD);
+    }
+
+    /// Adds what neurons whose bits are set have fired.
+    #[inline(always)]
+    pub fn add(&mut self, done: Done) {
+        self.done.positive += done.positive;
+        self.done.negative += done.negative;
+        self.done.last = self.done.last.max(done.last);
     }
 
     /// Puts words of what is fired in a step, from 0.
@@ -66,15 +85,14 @@ impl<'a> Marks<'a> {
             above += plus[word].count_ones();
             below += minus[word].count_ones();
         }
-        self.spikes += above + below;
-        self.negative += below;
-        self.last = if above + below > 0 { step + 1 } else { self.last };
+        let last = if above + below > 0 { step + 1 } else { 0 };
+        self.add(Done { last, positive: above, negative: below });
     }
 
     /// All that was fired.
     #[inline(always)]
     pub fn done(self) -> Done {
-        Done { last: self.last, spikes: self.spikes, negative: self.negative }
+        self.done
     }
 }
 
@@ -111,8 +129,8 @@ impl Raster {
         let next = self.next();
         self.firsts.push(next);
         self.lasts.push(done.last as u32);
-        self.sent.push(done.spikes);
-        self.spikes += u64::from(done.spikes);
+        self.sent.push(done.spikes());
+        self.spikes += u64::from(done.spikes());
         self.negative += u64::from(done.negative);
         if last {
             self.bits.truncate((next + done.last) * row);
@@ -123,8 +141,8 @@ impl Raster {
     #[inline(always)]
     pub fn add(&mut self, position: usize, done: Done) {
         self.lasts[position] = self.lasts[position].max(done.last as u32);
-        self.sent[position] += done.spikes;
-        self.spikes += u64::from(done.spikes);
+        self.sent[position] += done.spikes();
+        self.spikes += u64::from(done.spikes());
         self.negative += u64::from(done.negative);
     }
 

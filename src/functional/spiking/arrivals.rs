@@ -164,6 +164,9 @@ impl Population<'_> {
                         Some(rows) if singles && afferent.kernel.pool.is_none() => {
                             self.by_rows((afferent, short, rows), arrivals)
                         }
+                        None if singles && self.are_few(afferent, short, arrivals) => {
+                            self.one_by_one(afferent, arrivals)
+                        }
                         Some(_) | None => self.by_products(afferent, short, arrivals),
                     }
                 }
@@ -428,27 +431,38 @@ impl Population<'_> {
         operations
     }
 
+    /// Whether so few single spikes arrive at the block that they are added one by one sooner than as products.
+    fn are_few<V: Sum<i32> + Pod>(&self, afferent: &Afferent, short: &Short, arrivals: &Arrivals<V>) -> bool {
+        let (mut spikes, mut products) = (0, 0);
+        for (at, steps) in self.sent(arrivals) {
+            let seen = afferent.seen(arrivals.positions.start + at).iter().flat_map(|seen| seen.each());
+            for train in self.sources(afferent).filter_map(|(train, _)| train.singles()) {
+                spikes += seen.clone().map(|(from, _)| train.sent_by(from as usize, steps) as usize).sum::<usize>();
+            }
+            products += steps as usize;
+        }
+        short.prefers_spikes(spikes, products)
+    }
+
     /// Adds what was sent through one projection spike by spike; gives the synaptic operations.
     #[inline(always)]
     fn one_by_one<V: Sum<i32> + Pod>(&self, afferent: &Afferent, arrivals: &mut Arrivals<V>) -> u64 {
-        let (kernel, mut operations) = (afferent.kernel, 0);
+        let (kernel, delay, width) = (afferent.kernel, self.options.schedule.delay(), arrivals.width);
+        let mut operations = 0;
         for (at, steps) in self.sent(arrivals) {
-            for sent in 1..=steps {
-                let to = arrivals.to(at, sent, self.options.schedule.delay());
-                let sums = &mut arrivals.sums[to..to + arrivals.width];
-                let seen = afferent.seen(arrivals.positions.start + at).iter().flat_map(|seen| seen.each());
-                for ((train, gain), (from, tap)) in
-                    self.sources(afferent).flat_map(|source| seen.clone().map(move |seen| (source, seen)))
-                {
-                    train.each(from, sent, |channel, number| {
-                        let channel = channel as u32;
-                        let (reached, row) = (kernel.reached(channel), kernel.row(tap, channel));
-                        let sums = &mut sums[reached.start as usize..reached.end as usize];
-                        let factor = V::default().plus(V::of(gain), number);
-                        sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight));
-                        operations += row.len() as u64;
-                    });
-                }
+            let first = arrivals.to(at, 1, delay);
+            let seen = afferent.seen(arrivals.positions.start + at).iter().flat_map(|seen| seen.each());
+            for ((train, gain), (from, tap)) in
+                self.sources(afferent).flat_map(|source| seen.clone().map(move |seen| (source, seen)))
+            {
+                train.each_until(from, steps, |step, channel, number| {
+                    let (reached, row) = (kernel.reached(channel as u32), kernel.row(tap, channel as u32));
+                    let first = first + (step as usize - 1) * width;
+                    let sums = &mut arrivals.sums[first + reached.start as usize..first + reached.end as usize];
+                    let factor = V::default().plus(V::of(gain), number);
+                    sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.plus(factor, weight));
+                    operations += row.len() as u64;
+                });
             }
         }
         operations

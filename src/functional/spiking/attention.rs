@@ -82,7 +82,7 @@ impl Graded<'_> {
     #[inline(always)]
     fn run<N: Kept>(&self, mut computing: impl Compute<N>, operations: u64) -> Result<Option<Ran>, FunctionalError> {
         let &Options { time_steps, schedule, settle, semantics, record } = self.options;
-        let mut ran = Ran::new(self.grid, self.last_input);
+        let mut ran = Ran::new(self.grid, self.last_input, self.options.time_steps);
         let neurons = self.grid.neurons();
         let accumulated = semantics.attention == Attention::Accumulated;
         let busy = time_steps.max(self.last_input);

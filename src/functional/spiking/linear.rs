@@ -62,7 +62,7 @@ impl Population<'_> {
     #[inline(always)]
     fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
         let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
-        let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input));
+        let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input, time_steps));
         let (fixed, most) = match self.options.settle {
             Settle::Steps(settle) => (true, time_steps + settle),
             Settle::ToSilence => (false, time_steps.max(self.last_input) + time_steps),

@@ -46,7 +46,7 @@ pub(super) fn run(
         Settle::ToSilence => options.time_steps.max(last_input),
     };
     let delay = options.schedule.delay();
-    let mut ran = Ran::new(grid, last_input);
+    let mut ran = Ran::new(grid, last_input, options.time_steps);
     ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
     let mut spikes = Firing::new(level, grid, steps);
     let sent = steps.saturating_sub(delay);

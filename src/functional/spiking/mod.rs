@@ -270,6 +270,8 @@ impl<'g> Spiking<'g> {
                 let trains = before;
                 let mut thresholds = neurons.map_or(vec![], |neurons| neurons.threshold.clone());
                 thresholds.resize(thresholds.len().next_multiple_of(LANES), i32::MAX);
+                let most =
+                    thresholds.iter().map(|threshold| threshold.wrapping_mul(options.time_steps as i32)).collect();
                 let usual = thresholds.iter().all(|&threshold| threshold > 0);
                 let population = Population {
                     name,
@@ -277,6 +279,7 @@ impl<'g> Spiking<'g> {
                     afferents,
                     neurons,
                     thresholds,
+                    most,
                     usual,
                     trains,
                     options,
@@ -352,20 +355,20 @@ fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i32>> {
 }
 
 impl Ran {
-    fn new(grid: Grid, last_input: u32) -> Self {
+    fn new(grid: Grid, last_input: u32, time_steps: u32) -> Self {
         Self {
             train: Train::silent(grid),
             values: Values::Narrow(vec![]),
             operations: 0,
             last_input,
-            widths: Rested::default(),
+            widths: Rested::new(time_steps),
             potentials_by_step: vec![],
         }
     }
 
     /// The input stage: the same pixels in each of the steps up to T.
     fn of_image(grid: Grid, pixels: Vec<i32>, options: &Options) -> Self {
-        let mut ran = Self::new(grid, 0);
+        let mut ran = Self::new(grid, 0, options.time_steps);
         if options.record {
             ran.widths.rest(0, &pixels);
         }

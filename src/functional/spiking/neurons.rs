@@ -26,6 +26,8 @@ pub(super) struct Population<'a> {
     pub neurons: Option<&'a Neurons<i32>>,
     /// Their thresholds in whole registers, behind the last one `i32::MAX`.
     pub thresholds: Vec<i32>,
+    /// What potentials are reset by in all once a neuron has fired as often as it can, likewise.
+    pub most: Vec<i32>,
     /// Whether all of them are positive.
     pub usual: bool,
     /// What every stage before sends.
@@ -59,7 +61,7 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
     if let Some(ran) = linear {
         return Ok(ran);
     }
-    let mut ran = Ran::new(grid, population.last_input);
+    let mut ran = Ran::new(grid, population.last_input, population.options.time_steps);
     let mut spikes = Firing::new(population.level, grid, population.options.time_steps.max(population.last_input) + 1);
     let mut place = Place::<V>::new(population.afferents.channels);
     ran.values = match population.neurons.map(|neurons| neurons.rule) {
@@ -173,8 +175,9 @@ impl Population<'_> {
     pub fn signed(&self, channels: Range<usize>) -> Signed<'_> {
         let Options { semantics, time_steps, .. } = *self.options;
         let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
-        let thresholds = &self.thresholds[channels.start..channels.end.next_multiple_of(LANES)];
-        Signed { neurons: channels.len(), thresholds, usual: self.usual, symmetric, limit: time_steps as i32 }
+        let lanes = channels.start..channels.end.next_multiple_of(LANES);
+        let (thresholds, most) = (&self.thresholds[lanes.clone()], &self.most[lanes]);
+        Signed { neurons: channels.len(), thresholds, most, usual: self.usual, symmetric, limit: time_steps as i32 }
     }
 
     /// A block of signed neurons, each position through all its steps at once; puts their counts.

@@ -138,6 +138,16 @@ impl Spikes {
         &raster.bits[first..first + raster.lasts[position].min(steps) as usize * row]
     }
 
+    /// Calls `each` with every step up to one and channel in which a position fires, and its sign.
+    #[inline(always)]
+    pub fn each_until(&self, position: u32, last: u32, mut each: impl FnMut(u32, usize, i32)) {
+        let words = words(self.fired.grid);
+        for (step, row) in (1..).zip(self.rows(position as usize, last).chunks_exact(2 * words)) {
+            let (plus, minus) = row.split_at(words);
+            Signs { plus, minus }.each(|channel, sign| each(step, channel, sign));
+        }
+    }
+
     /// Words of bits, row after row.
     pub fn bits(&self) -> &[u64] {
         &self.fired.raster.bits

@@ -154,6 +154,13 @@ impl Short {
         rows < product
     }
 
+    /// Whether so many spikes are added one by one, each with its own row of 32 bits, sooner than so many products are computed,
+    /// in the same unit.
+    pub fn prefers_spikes(&self, spikes: usize, products: usize) -> bool {
+        let registers = self.packed.stride() / LANES;
+        spikes * (16 + 80 / registers) < products * (5 * self.all_inputs + 1700 / registers)
+    }
+
     /// For sources that send what takes so much; `None` for channels in groups, and for weights beyond 16 bits.
     fn new(kernel: &Kernel<i32>, width: Width, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
         let largest = kernel.weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);

@@ -337,6 +337,17 @@ impl Train {
         }
     }
 
+    /// Calls `each` with every step up to one and channel in which a position sends, and what it sends.
+    #[inline(always)]
+    pub fn each_until(&self, position: u32, last: u32, mut each: impl FnMut(u32, usize, i32)) {
+        match self.singles() {
+            Some(spikes) => spikes.each_until(position, last, each),
+            None => {
+                (1..=last).for_each(|step| self.each(position, step, |channel, number| each(step, channel, number)))
+            }
+        }
+    }
+
     /// Adds what a position sends times `gain` to `row`, channel by channel.
     #[inline(always)]
     pub fn add_to(&self, position: u32, step: u32, gain: i32, row: &mut [i32]) {
