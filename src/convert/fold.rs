@@ -42,18 +42,28 @@ pub fn fold(network: &Network) -> Result<Graph<f32>, ConvertError> {
         let (mean, std) = (input.mean.clone(), input.std.clone());
         folding.stage(INPUT, input.grid(), StageKind::Input(Input { mean, std, fraction_bits: 0, bits: 32 }), 1.0)
     });
-    for layer in &network.architecture.layers {
-        let operand = |name: &String| network.position(name).map_or(image.as_ref(), |at| Some(&folding.sums[at]));
-        let operands: Vec<Sum> = layer.from.iter().filter_map(operand).cloned().collect();
+    let layers = &network.architecture.layers;
+    let mut readers = vec![0; layers.len()];
+    let read = layers.iter().flat_map(|layer| &layer.from).filter_map(|name| network.position(name));
+    read.for_each(|at| readers[at] += 1);
+    for layer in layers {
+        let operand = |name: &String| {
+            let Some(at) = network.position(name) else { return image.clone() };
+            readers[at] -= 1;
+            // The last one who reads it takes it.
+            if readers[at] == 0 { folding.sums[at].take() } else { folding.sums[at].clone() }
+        };
+        let operands: Vec<Sum> = layer.from.iter().filter_map(operand).collect();
         let grid = network.grid(&layer.name);
         let sum = folding.layer(layer, grid, operands)?;
-        folding.sums.push(sum);
+        folding.sums.push(Some(sum));
     }
-    if let Some(layer) = network.architecture.layers.last().filter(|layer| layer.op == Op::Flatten) {
+    if let Some(layer) = layers.last().filter(|layer| layer.op == Op::Flatten) {
         return Err(flat_operand(&layer.name));
     }
-    let last = network.architecture.layers.last();
-    if let Some(sum) = folding.sums.pop().filter(|_| last.is_some_and(|layer| layer.op != Op::IntegrateFire)) {
+    let last = layers.last();
+    if let Some(sum) = folding.sums.pop().flatten().filter(|_| last.is_some_and(|layer| layer.op != Op::IntegrateFire))
+    {
         let grid = sum.grid;
         let readout = StageKind::Readout { synapses: synapses(sum), scale: 1.0 };
         folding.stage(last.map_or(INPUT, |layer| &layer.name), grid, readout, 1.0);
@@ -64,7 +74,8 @@ pub fn fold(network: &Network) -> Result<Graph<f32>, ConvertError> {
 struct Folding<'a> {
     network: &'a Network,
     stages: Vec<Stage<f32>>,
-    sums: Vec<Sum>,
+    /// What each layer gives; none where all who read it have.
+    sums: Vec<Option<Sum>>,
 }
 
 impl Folding<'_> {

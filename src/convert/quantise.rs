@@ -5,6 +5,7 @@ use super::ConvertError;
 use crate::graph::{
     Graph, Input, Kernel, NeuronRule, Neurons, Projection, SoftmaxRule, Source, Stage, StageKind, Synapses,
 };
+use multiversion::multiversion;
 
 /// Widths of the integers that a chip holds, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,11 +229,12 @@ fn scaled(
     let full = f64::from((1u32 << (weight_bits - 1)) - 1);
     let mut projections = vec![];
     for (projection, (sources, unit)) in synapses.projections.iter().zip(folded) {
-        let mut weights = Vec::with_capacity(projection.kernel.weights.len());
+        let mut weights = vec![0; projection.kernel.weights.len()];
+        let mut rounded = &mut weights[..];
         for (channels, row) in rows(&projection.kernel) {
-            let weight =
-                |(weight, scale): (&f32, &f64)| (f64::from(*weight) * unit * scale).round().clamp(-full, full) as i32;
-            weights.extend(row.iter().zip(&scale[channels]).map(weight));
+            let (here, others) = rounded.split_at_mut(row.len());
+            round_all(here, (row, unit, &scale[channels]), full);
+            rounded = others;
         }
         let Kernel { pool, window, in_channels, out_channels, groups, .. } = projection.kernel;
         projections
@@ -244,6 +246,20 @@ fn scaled(
         if value.abs() <= LARGEST_BIAS { Ok(value as i32) } else { Err(large_bias(name, channel % scale_len, value)) }
     });
     Ok(Synapses { projections, bias: bias.collect::<Result<_, _>>()? })
+}
+
+/// Weights times a unit and the scales of their channels, rounded, halves away from zero, and none beyond `full`.
+/// Compiled for several instruction sets; all give the same numbers.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn round_all(rounded: &mut [i32], (row, unit, scales): (&[f32], f64, &[f64]), full: f64) {
+    // no closure here: those are not compiled for the instruction set of this function
+    for ((rounded, &weight), &scale) in rounded.iter_mut().zip(row).zip(scales) {
+        // one beyond the largest is cut back to it, so that numbers fit, and what is behind their points is kept
+        let exact = (f64::from(weight) * unit * scale).clamp(-full - 1.0, full + 1.0);
+        let whole = exact as i32;
+        let rest = exact - f64::from(whole);
+        *rounded = (whole + i32::from(rest >= 0.5) - i32::from(rest <= -0.5)).clamp(-(full as i32), full as i32);
+    }
 }
 
 fn large_bias(stage: &str, channel: usize, value: f64) -> ConvertError {

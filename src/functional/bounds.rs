@@ -8,6 +8,7 @@ use super::arithmetic::Arithmetic;
 use super::attention::Attention;
 use crate::graph::{Graph, NeuronRule, Projection, StageKind, Synapses};
 use crate::units::StageId;
+use multiversion::multiversion;
 
 /// What of the bounds of a graph depends on its weights alone: for each stage its largest bias, by size, and of each
 /// projection and output channel the sums of its negative and of its positive weights.
@@ -120,18 +121,23 @@ fn same(size: f64) -> (f64, Ends) {
 fn weights(synapses: &Synapses<i32>) -> (f64, Vec<Vec<Ends>>) {
     let ends = |projection: &Projection<i32>| {
         let kernel = &projection.kernel;
-        let mut ends = vec![(0i64, 0i64); kernel.out_channels as usize];
+        let [mut lows, mut highs] = [(); 2].map(|()| vec![0; kernel.out_channels as usize]);
         for (tap, channel) in (0..kernel.window.area()).flat_map(|tap| (0..kernel.in_channels).map(move |c| (tap, c))) {
-            let ends = &mut ends[kernel.reached(channel).start as usize..];
-            for ((low, high), &weight) in ends.iter_mut().zip(kernel.row(tap, channel)) {
-                *low += i64::from(weight.min(0));
-                *high += i64::from(weight.max(0));
-            }
+            let first = kernel.reached(channel).start as usize;
+            add_ends(&mut lows[first..], &mut highs[first..], kernel.row(tap, channel));
         }
-        ends.into_iter().map(|(low, high)| (low as f64, high as f64)).collect()
+        lows.into_iter().zip(highs).map(|(low, high)| (low as f64, high as f64)).collect()
     };
     let bias = synapses.bias.iter().map(|bias| bias.unsigned_abs()).max().unwrap_or(0);
     (f64::from(bias), synapses.projections.iter().map(ends).collect())
+}
+
+/// Adds negative weights to the lower ends of their columns, and positive ones to the upper ends. Compiled for several
+/// instruction sets; all give the same numbers.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
+fn add_ends(lows: &mut [i64], highs: &mut [i64], weights: &[i32]) {
+    lows.iter_mut().zip(weights).for_each(|(low, &weight)| *low += i64::from(weight.min(0)));
+    highs.iter_mut().zip(weights).for_each(|(high, &weight)| *high += i64::from(weight.max(0)));
 }
 
 /// The ends of `Σ weight · gain · input` over all output channels.

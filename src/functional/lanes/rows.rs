@@ -36,11 +36,12 @@ impl Rows {
     /// Rows of `columns` weights, each `row(r)` times a sign: products are −127 to 127.
     pub fn new<'a>(count: usize, columns: usize, row: impl Fn(usize) -> (&'a [i32], i32)) -> Self {
         let words = columns.next_multiple_of(LANES) / 2;
-        let mut rows = Vec::with_capacity(count * words);
+        let (mut rows, mut bytes) = (Vec::with_capacity(count * words), vec![128u8; 2 * words]);
         for (weights, sign) in (0..count).map(row) {
-            let byte = |column: usize| weights.get(column).map_or(128, |weight| (128 + sign * weight) as u16);
+            bytes.iter_mut().zip(weights).for_each(|(byte, weight)| *byte = (128 + sign * weight) as u8);
             for (first, span) in spans(words) {
-                rows.extend((2 * first..2 * first + span).map(|column| byte(column) | byte(column + span) << 8));
+                let (lower, upper) = bytes[2 * first..][..2 * span].split_at(span);
+                rows.extend(lower.iter().zip(upper).map(|(&lower, &upper)| u16::from(lower) | u16::from(upper) << 8));
             }
         }
         Self { words, rows }

@@ -51,7 +51,7 @@ impl Scatter {
         let mut most = vec![0i64; columns];
         for (tap, input) in (0..taps).flat_map(|tap| (0..inputs).map(move |input| (tap, input))) {
             let row = row(tap, input);
-            if row.iter().any(|weight| weight.unsigned_abs() > i8::MAX as u32) {
+            if row.iter().fold(false, |any, weight| any | (weight.unsigned_abs() > i8::MAX as u32)) {
                 return None;
             }
             most.iter_mut().zip(row).for_each(|(most, weight)| *most += i64::from(weight.abs()));
@@ -60,14 +60,15 @@ impl Scatter {
             return None;
         }
         let padded = columns.next_multiple_of(WORDS);
-        let mut table = Vec::with_capacity(2 * inputs * TAPS * padded);
+        let (mut table, mut at) = (vec![0; 2 * inputs * TAPS * padded], 0);
         for ((first, vectors), code) in panels(padded).flat_map(|panel| (0..2 * inputs).map(move |code| (panel, code)))
         {
             for tap in 0..TAPS {
                 let sign = if code < inputs { 1 } else { -1 };
-                let row = row(tap, code % inputs).get(first..).unwrap_or_default().iter();
-                let row = row.map(|&weight| (sign * weight) as i8).chain(std::iter::repeat(0));
-                table.extend(row.take(vectors * WORDS));
+                let row = row(tap, code % inputs).get(first..).unwrap_or_default();
+                let to = &mut table[at..at + vectors * WORDS];
+                to.iter_mut().zip(row).for_each(|(to, &weight)| *to = (sign * weight) as i8);
+                at += vectors * WORDS;
             }
         }
         Some(Self { inputs, columns: padded, table })
