@@ -109,7 +109,8 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         let early = std::mem::take(&mut state.tally(step).early);
         state.early -= early.len() as u64;
         for tag in early {
-            self.integrate(slice, tag, now);
+            let source = self.machine.source_of(slice, self.parcels.get(tag).sender);
+            self.integrate(slice, (tag, source), now);
         }
         self.fire_if_ready(slice, now);
     }

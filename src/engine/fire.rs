@@ -5,7 +5,7 @@ use super::machine::Machine;
 use super::mesh::{Packet, Passage};
 use super::packets::{self, Kind, Spike};
 use super::recorder::Recorder;
-use super::run::Run;
+use super::run::{Due, Run};
 use super::state::Outgoing;
 use super::units::{Role, Scan};
 use crate::action::Action;
@@ -47,7 +47,7 @@ impl<D: Spikes, R: Recorder> Run<'_, D, R> {
         state.work(start, end);
         state.changed.clear();
         if let Some((due, _)) = state.outbox.front() {
-            self.calendar.push(Reverse((*due, slice as u32)));
+            self.calendar.push(Reverse(Due::new(*due, slice)));
         }
         fired.clear();
         self.fired = fired;

@@ -42,11 +42,42 @@ pub(super) struct Seat<'a> {
     pub graded: bool,
     pub role: Role,
     pub pace: Pace,
-    /// What arrives from each of its sources.
+    /// What arrives from each of its sources, and these themselves, run by run.
     pub inputs: Vec<Input>,
+    sources: Vec<Senders>,
     /// The way of acknowledgements to each source, and of tokens to each destination.
     pub to_sources: Vec<Directed>,
     pub to_destinations: Vec<Directed>,
+}
+
+/// Sources of a slice whose numbers follow each other, as those of a stage often do.
+#[derive(Debug, Clone, Copy)]
+struct Senders {
+    first: u32,
+    count: u32,
+    /// The place of the first one among all sources of the slice.
+    place: u32,
+}
+
+impl Senders {
+    /// All sources of a slice, in order.
+    fn runs(sources: &[SliceId]) -> Vec<Self> {
+        let mut runs: Vec<Self> = vec![];
+        for (source, place) in sources.iter().zip(0..) {
+            match runs.last_mut() {
+                Some(run) if run.first + run.count == source.0 => run.count += 1,
+                Some(_) | None => runs.push(Self { first: source.0, count: 1, place }),
+            }
+        }
+        runs
+    }
+
+    /// The place of a slice, if it is one of them.
+    #[inline]
+    fn place(self, sender: SliceId) -> Option<usize> {
+        let nth = sender.0.wrapping_sub(self.first);
+        (nth < self.count).then_some((self.place + nth) as usize)
+    }
 }
 
 /// A way, and what one flit does on it.
@@ -98,10 +129,7 @@ impl<'a> Machine<'a> {
     /// Which of the sources of a slice another one is.
     #[inline]
     pub(super) fn source_of(&self, slice: usize, sender: SliceId) -> Option<usize> {
-        let sources = &self.program.slices[slice].sources;
-        // Slices of one stage follow each other, so that it is rarely looked for.
-        let near = sender.index().wrapping_sub(sources.first()?.index());
-        if sources.get(near) == Some(&sender) { Some(near) } else { sources.binary_search(&sender).ok() }
+        self.seats[slice].sources.iter().find_map(|run| run.place(sender))
     }
 
     /// The route of each spike of a slice.
@@ -138,6 +166,7 @@ impl<'a> Seat<'a> {
             graded: stage.kind.is_graded(),
             role,
             inputs: here.sources.iter().map(input).collect(),
+            sources: Senders::runs(&here.sources),
             pace,
             to_sources: vec![],
             to_destinations: vec![],

@@ -31,6 +31,24 @@ pub(super) struct Start<D> {
     pub changed: Vec<Marks>,
 }
 
+/// When a slice hands something over: by cycle, then by slice, in one number, which is compared without a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due(u128);
+
+impl Due {
+    pub fn new(cycle: Cycle, slice: usize) -> Self {
+        Self(u128::from(cycle) << 64 | slice as u128)
+    }
+
+    pub fn cycle(self) -> Cycle {
+        (self.0 >> 64) as Cycle
+    }
+
+    pub fn slice(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What a run of some steps gives, its cycles counted from their start.
 pub(super) struct Done<D> {
     pub drive: D,
@@ -50,8 +68,8 @@ pub(super) struct Run<'m, D, R> {
     pub mesh: Mesh<'m>,
     pub slices: Vec<SliceState>,
     pub parcels: Parcels,
-    /// When each firing slice next hands something over: by cycle, then by slice.
-    pub calendar: BinaryHeap<Reverse<(Cycle, u32)>>,
+    /// When each firing slice next hands something over.
+    pub calendar: BinaryHeap<Reverse<Due>>,
     /// T: steps in which the biases flow.
     pub time_steps: u32,
     /// The first step, and the last one.
@@ -124,7 +142,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
     /// When the first slice hands over what it has fired; at the end of time if none does.
     #[inline]
     fn due(&self) -> Cycle {
-        self.calendar.peek().map_or(Cycle::MAX, |Reverse((due, _))| *due)
+        self.calendar.peek().map_or(Cycle::MAX, |Reverse(due)| due.cycle())
     }
 
     pub fn seat(&self, slice: usize) -> &'m Seat<'m> {
@@ -177,16 +195,14 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
             state.early += 1;
             state.note_queue();
         } else {
-            self.integrate(slice, tag, now);
+            self.integrate(slice, (tag, source), now);
         }
     }
 
-    /// A slice takes a packet that is due.
-    pub fn integrate(&mut self, slice: usize, tag: u32, now: Cycle) {
+    /// A slice takes a packet that is due, from one of its sources.
+    pub fn integrate(&mut self, slice: usize, (tag, source): (u32, Option<usize>), now: Cycle) {
         let (seat, state) = (&self.machine.seats[slice], &mut self.slices[slice]);
-        let sender = self.parcels.get(tag).sender;
-        let source = self.machine.source_of(slice, sender);
-        let spikes = &self.parcels.get(tag).spikes;
+        let Parcel { sender, spikes, .. } = self.parcels.get(tag);
         let (mut begin, mut all_operations) = (None, 0);
         let input = source.map(|source| &seat.inputs[source]);
         for spike in spikes {
@@ -198,22 +214,20 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         state.work(begin, state.intake.done);
         state.wait(now, begin);
         seat.role.count_arrival(spikes.len() as u64, all_operations, &mut state.activity.counts);
-        let stage = self.machine.seats[sender.index()].stage;
+        let (number, stage) = (spikes.len() as u64, self.machine.seats[sender.index()].stage);
         if marked(self.machine, state.step, self.time_steps) {
             mark(seat, &mut state.changed, source, spikes);
         }
         self.note(slice, |step| step.begins = step.begins.min(begin));
-        let (spikes, state) = (&self.parcels.get(tag).spikes, &self.slices[slice]);
-        let (number, done) = (spikes.len() as u64, state.intake.done.max(begin));
-        self.recorder.takes(SliceId::at(slice), tag, state.step, number, begin..done);
-        self.drive.receive(slice, stage, spikes);
+        let (step, done) = (self.slices[slice].step, self.slices[slice].intake.done.max(begin));
+        self.recorder.takes(SliceId::at(slice), tag, step, number, begin..done);
+        self.drive.receive(slice, stage, &self.parcels.get(tag).spikes);
         self.parcels.taken(tag);
     }
 
     /// The slice that is first in the calendar hands over what is due.
     fn hand_over(&mut self, now: Cycle) {
-        let Some(&Reverse((_, index))) = self.calendar.peek() else { return };
-        let slice = index as usize;
+        let Some(slice) = self.calendar.peek().map(|Reverse(due)| due.slice()) else { return };
         while let Some((_, outgoing)) = self.slices[slice].outbox.pop_front_if(|(due, _)| *due <= now) {
             self.let_go(slice, outgoing, now);
         }
@@ -221,7 +235,7 @@ impl<'m, D: Spikes, R: Recorder> Run<'m, D, R> {
         // What it may have put into the calendar meanwhile is not due earlier, so it is still the first.
         if let Some(mut first) = self.calendar.peek_mut() {
             match next {
-                Some(due) => *first = Reverse((due, index)),
+                Some(due) => *first = Reverse(Due::new(due, slice)),
                 None => drop(PeekMut::pop(first)),
             }
         }
