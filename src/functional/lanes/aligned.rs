@@ -23,6 +23,30 @@ impl Aligned {
     pub fn zeros(count: usize) -> Self {
         Self(vec![Register([0; LANES]); count / LANES])
     }
+
+    /// Numbers, and behind them as many others as a whole register takes.
+    pub fn filled(numbers: &[i32], behind: i32) -> Self {
+        let mut all = Self(vec![Register([behind as u32; LANES]); numbers.len().div_ceil(LANES)]);
+        all.signed_mut()[..numbers.len()].copy_from_slice(numbers);
+        all
+    }
+
+    /// Makes room for so many numbers; those there are stay what they are.
+    pub fn make_room(&mut self, count: usize) {
+        self.0.resize(self.0.len().max(count.div_ceil(LANES)), Register([0; LANES]));
+    }
+
+    /// The same numbers with sign.
+    #[inline]
+    pub fn signed(&self) -> &[i32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn signed_mut(&mut self) -> &mut [i32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
 }
 
 impl std::ops::Deref for Aligned {

@@ -55,6 +55,15 @@ pub(in crate::functional) struct Course<'a> {
     pub steps: (usize, usize),
 }
 
+/// What the neurons of several positions go through. Not an iterator, so that each course is worked out by the instructions of
+/// those who run it.
+pub(in crate::functional) trait Courses<'c> {
+    /// How many positions there are.
+    fn count(&self) -> usize;
+    /// What the neurons of one of them go through.
+    fn course(&self, at: usize) -> Course<'c>;
+}
+
 impl Signed<'_> {
     /// Runs the neurons of one position after the other; puts their counts at the end, from a place on, and appends what they
     /// fire. Says whether all came to rest.
@@ -62,7 +71,7 @@ impl Signed<'_> {
     pub fn run<'c>(
         self,
         level: Level,
-        courses: impl ExactSizeIterator<Item = Course<'c>>,
+        courses: &impl Courses<'c>,
         (counts, to): (&mut Values, usize),
         raster: &mut Raster,
     ) -> bool {
@@ -187,7 +196,7 @@ impl Signed<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn all_avx512<'c>(
         self,
-        courses: impl ExactSizeIterator<Item = Course<'c>>,
+        courses: &impl Courses<'c>,
         counts: &mut [u8],
         (raster, row): (&mut Raster, usize),
     ) -> bool {
@@ -404,6 +413,16 @@ fn load<const C: usize>(numbers: &[i32]) -> [__m512i; C] {
 mod tests {
     use super::*;
 
+    impl<'c, const N: usize> Courses<'c> for [Course<'c>; N] {
+        fn count(&self) -> usize {
+            N
+        }
+
+        fn course(&self, at: usize) -> Course<'c> {
+            self[at]
+        }
+    }
+
     #[test]
     fn neurons_fire_alike_in_every_instruction_set() {
         for (neurons, seed) in (0..12).flat_map(|seed| [1, 16, 40, 64, 131].map(|neurons| (neurons, seed))) {
@@ -432,9 +451,9 @@ mod tests {
             for (level, symmetric) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
                 let (neurons, thresholds, most) = (neurons as usize, &thresholds[..], &most[..]);
                 let signed = Signed { neurons, thresholds, most, usual: true, symmetric, limit: 4 };
-                let (mut counts, mut raster) = (Values::rest(neurons as usize, 4), Raster::default());
-                let course = [Course { inflow: steady, steps: (4, 9) }].into_iter();
-                assert!(signed.run(level, course, (&mut counts, 0), &mut raster));
+                let (mut counts, mut raster) = (Values::rest(neurons, 4), Raster::default());
+                let course = [Course { inflow: steady, steps: (4, 9) }];
+                assert!(signed.run(level, &course, (&mut counts, 0), &mut raster));
                 let found = (counts.to_vec(), raster.bits, raster.spikes, raster.negative);
                 assert_eq!(&found, wanted.get_or_insert_with(|| found.clone()), "{level:?}, {neurons} steady");
             }
@@ -444,10 +463,10 @@ mod tests {
                 let mut wanted = None;
                 let ways = Level::all().flat_map(|level| [all, apart, scattered].map(|inflow| (level, inflow)));
                 for ((level, inflow), most) in ways.flat_map(|way| [(way, 4), (way, u32::MAX)]) {
-                    let (mut counts, mut raster) = (Values::rest(2 * neurons as usize, most), Raster::default());
-                    let courses = [Course { inflow, steps }; 2].into_iter();
-                    let rests = signed.run(level, courses, (&mut counts, 0), &mut raster);
-                    let Raster { mut bits, firsts, lasts, sent, spikes, negative } = raster;
+                    let (mut counts, mut raster) = (Values::rest(2 * neurons, most), Raster::default());
+                    let courses = [Course { inflow, steps }; 2];
+                    let rests = signed.run(level, &courses, (&mut counts, 0), &mut raster);
+                    let Raster { mut bits, firsts, lasts, sent, spikes, negative, .. } = raster;
                     if stride <= WORD {
                         let mut again = vec![0; steps.1 * 2];
                         let mut marks = Marks::new(&mut again, 2);
@@ -457,7 +476,7 @@ mod tests {
                         assert!(last == firsts[1] && bits.starts_with(&again[..2 * last]));
                     }
                     let mut counts = counts.to_vec();
-                    assert_eq!(counts.split_off(neurons as usize), counts, "both positions alike");
+                    assert_eq!(counts.split_off(neurons), counts, "both positions alike");
                     let second = bits.split_off(firsts[1] * 2 * stride.div_ceil(WORD));
                     assert!(bits == second && firsts[0] == 0 && sent.iter().all(|&sent| 2 * u64::from(sent) == spikes));
                     let found = (rests, counts, bits, [spikes, negative, lasts[0].into(), lasts[1].into()]);

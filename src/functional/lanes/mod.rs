@@ -23,7 +23,7 @@ mod x86;
 
 pub(super) use aligned::Aligned;
 pub(super) use counts::{Changes, CountProducts};
-pub(super) use fire::{Course, Inflow, Numbers, Signed};
+pub(super) use fire::{Course, Courses, Inflow, Numbers, Signed};
 pub(super) use heads::HeadProduct;
 pub(super) use look_up::Table;
 pub(super) use pairs::{Pairs, Strip};

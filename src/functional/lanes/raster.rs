@@ -1,13 +1,15 @@
 //! Bits of what neurons fire, while they fire it.
 
 use super::WORD;
-use super::fire::Course;
+use super::fire::{Course, Courses};
 
 /// What the neurons of all positions fire, one position after the other: rows of bits, one for each step.
 #[derive(Debug, Default)]
 pub(in crate::functional) struct Raster {
     /// For each row words of positive spikes, then as many of negative ones.
     pub bits: Vec<u64>,
+    /// How many rows there are of positions that were begun and have ended.
+    pub rows: usize,
     /// How many rows there are before each position.
     pub firsts: Vec<usize>,
     /// The last step of each position in which it fires, from 1; or 0.
@@ -99,41 +101,38 @@ impl<'a> Marks<'a> {
 impl Raster {
     /// Lets each course fire its rows, of so many words.
     #[inline(always)]
-    pub fn each<'c>(
-        &mut self,
-        row: usize,
-        courses: impl ExactSizeIterator<Item = Course<'c>>,
-        mut fire: impl FnMut(Course<'c>, &mut Marks),
-    ) {
-        for (left, course) in (1..=courses.len()).rev().zip(courses) {
-            let mut marks = self.begin((row, course.steps.1, left));
+    pub fn each<'c>(&mut self, row: usize, courses: &impl Courses<'c>, mut fire: impl FnMut(Course<'c>, &mut Marks)) {
+        let count = courses.count();
+        for at in 0..count {
+            let course = courses.course(at);
+            let mut marks = self.begin((row, course.steps.1, count - at));
             fire(course, &mut marks);
             let done = marks.done();
-            self.end(row, done, left == 1);
+            self.end(row, done, at + 1 == count);
         }
     }
 
     /// The next position, to fire at most so many rows of so many words; room is made for as many positions at once.
     #[inline(always)]
     pub fn begin(&mut self, (row, most, left): (usize, usize, usize)) -> Marks<'_> {
-        let first = self.next() * row;
-        if self.bits.len() < first + most * row {
-            self.bits.resize(first + left * most * row, 0);
+        let (first, most) = (self.rows * row, most * row);
+        if self.bits.len() < first + most {
+            self.bits.resize(first + left * most, 0);
         }
-        Marks::new(&mut self.bits[first..first + most * row], row)
+        Marks::new(&mut self.bits[first..first + most], row)
     }
 
     /// Notes what the position fired that was begun; forgets the room behind the last one.
     #[inline(always)]
     pub fn end(&mut self, row: usize, done: Done, last: bool) {
-        let next = self.next();
-        self.firsts.push(next);
+        self.firsts.push(self.rows);
         self.lasts.push(done.last as u32);
         self.sent.push(done.spikes());
         self.spikes += u64::from(done.spikes());
         self.negative += u64::from(done.negative);
+        self.rows += done.last;
         if last {
-            self.bits.truncate((next + done.last) * row);
+            self.bits.truncate(self.rows * row);
         }
     }
 
@@ -144,12 +143,5 @@ impl Raster {
         self.sent[position] += done.spikes();
         self.spikes += u64::from(done.spikes());
         self.negative += u64::from(done.negative);
-    }
-
-    /// How many rows there are.
-    #[inline(always)]
-    fn next(&self) -> usize {
-        let last = self.firsts.last().zip(self.lasts.last());
-        last.map_or(0, |(first, last)| first + *last as usize)
     }
 }

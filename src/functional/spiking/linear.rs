@@ -7,7 +7,7 @@ use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{FunctionalError, Ran, Settle};
 use crate::functional::Values;
-use crate::functional::lanes::{Course, Inflow, Numbers, Pairs, WORD};
+use crate::functional::lanes::{Aligned, Course, Inflow, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
 
 /// Positions whose dense rows are multiplied together: whole tiles of rows, whatever the number of steps, whose sums stay in
@@ -63,14 +63,11 @@ impl Population<'_> {
     fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
         let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
         let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input, time_steps));
-        let (fixed, most) = match self.options.settle {
-            Settle::Steps(settle) => (true, time_steps + settle),
-            Settle::ToSilence => (false, time_steps.max(self.last_input) + time_steps),
-        };
+        let (fixed, most) = (matches!(self.options.settle, Settle::Steps(_)), self.most_steps());
         let mut fired = Firing::of_steps(self.level, grid, most);
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
-        let (mut sums, mut rests, driven) = (vec![], true, self.driven() as usize);
+        let (mut sums, mut rests, driven) = (Aligned::default(), true, self.driven() as usize);
         let (groups, block) = (short.packed.groups(), if stream.words.is_empty() { 1 } else { BLOCK });
         for (strip, first) in
             short.packed.strips().flat_map(|strip| (0..grid.positions()).step_by(block).map(move |at| (strip, at)))
@@ -78,12 +75,13 @@ impl Population<'_> {
             let block = first..grid.positions().min(first + block);
             let rows = stream.firsts[block.start]..stream.firsts[block.end];
             let (from, size) = (rows.start, rows.len() * strip.width());
-            sums.resize(sums.len().max(strip.panels * size), 0);
+            sums.make_room(strip.panels * size);
+            let sums = sums.signed_mut();
             if stream.words.is_empty() {
-                short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), &mut sums);
+                short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), sums);
             } else {
                 let words = &stream.words[rows.start * groups..rows.end * groups];
-                short.packed.multiply_strip(self.level, strip, words, &mut sums);
+                short.packed.multiply_strip(self.level, strip, words, sums);
             }
             for position in block {
                 let ends = [position, position + 1].map(|position| (stream.firsts[position] - from) * strip.width());

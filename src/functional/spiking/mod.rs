@@ -17,7 +17,7 @@ mod train;
 
 use super::bounds::{Bound, Bounds, Extent};
 use super::input::LookUp;
-use super::lanes::{LANES, Level};
+use super::lanes::{Aligned, Level};
 use super::softmax::Prepared;
 use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
@@ -268,11 +268,11 @@ impl<'g> Spiking<'g> {
             (kind, Layout::Synapses(afferents)) => {
                 let neurons = kind.neurons();
                 let trains = before;
-                let mut thresholds = neurons.map_or(vec![], |neurons| neurons.threshold.clone());
-                thresholds.resize(thresholds.len().next_multiple_of(LANES), i32::MAX);
-                let most =
-                    thresholds.iter().map(|threshold| threshold.wrapping_mul(options.time_steps as i32)).collect();
+                let thresholds = neurons.map_or(&[][..], |neurons| &neurons.threshold);
                 let usual = thresholds.iter().all(|&threshold| threshold > 0);
+                let thresholds = Aligned::filled(thresholds, i32::MAX);
+                let mut most = thresholds.clone();
+                most.signed_mut().iter_mut().for_each(|most| *most = most.wrapping_mul(options.time_steps as i32));
                 let population = Population {
                     name,
                     grid,

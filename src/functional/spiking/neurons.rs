@@ -9,7 +9,7 @@ use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Course, LANES, Level, Signed};
+use crate::functional::lanes::{Aligned, Course, Courses, LANES, Level, Signed};
 use crate::functional::neuron::{self, NegativeThreshold};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
@@ -25,9 +25,9 @@ pub(super) struct Population<'a> {
     /// `None` for a readout.
     pub neurons: Option<&'a Neurons<i32>>,
     /// Their thresholds in whole registers, behind the last one `i32::MAX`.
-    pub thresholds: Vec<i32>,
+    pub thresholds: Aligned,
     /// What potentials are reset by in all once a neuron has fired as often as it can, likewise.
-    pub most: Vec<i32>,
+    pub most: Aligned,
     /// Whether all of them are positive.
     pub usual: bool,
     /// What every stage before sends.
@@ -176,7 +176,7 @@ impl Population<'_> {
         let Options { semantics, time_steps, .. } = *self.options;
         let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
         let lanes = channels.start..channels.end.next_multiple_of(LANES);
-        let (thresholds, most) = (&self.thresholds[lanes.clone()], &self.most[lanes]);
+        let (thresholds, most) = (&self.thresholds.signed()[lanes.clone()], &self.most.signed()[lanes]);
         Signed { neurons: channels.len(), thresholds, most, usual: self.usual, symmetric, limit: time_steps as i32 }
     }
 
@@ -189,24 +189,47 @@ impl Population<'_> {
         counts: &mut Values,
         spikes: &mut Firing,
     ) -> Result<(), FunctionalError> {
-        let &Options { time_steps, settle, .. } = self.options;
-        let most = match settle {
-            Settle::Steps(settle) => time_steps + settle,
-            Settle::ToSilence => time_steps.max(self.last_input) + time_steps,
-        };
         let (signed, to) = (self.signed(0..self.afferents.channels), block.start * self.afferents.channels);
-        let courses = block.map(|position| {
-            let least = match settle {
-                Settle::Steps(_) => most,
-                Settle::ToSilence => time_steps.max(arrivals.last(position)),
-            };
-            Course { inflow: self.inflow(arrivals, position), steps: (least as usize, most as usize) }
-        });
-        if signed.run(self.level, courses, (counts, to), spikes.raster()) {
+        let courses = Block { population: self, arrivals, positions: block, most: self.most_steps() };
+        if signed.run(self.level, &courses, (counts, to), spikes.raster()) {
             Ok(())
         } else {
-            Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 })
+            Err(FunctionalError::Restless { stage: self.name.to_string(), steps: courses.most + 1 })
         }
+    }
+
+    /// Steps that a position takes at most, as far as it is known before it runs.
+    pub fn most_steps(&self) -> u32 {
+        let time_steps = self.options.time_steps;
+        match self.options.settle {
+            Settle::Steps(settle) => time_steps + settle,
+            Settle::ToSilence => time_steps.max(self.last_input) + time_steps,
+        }
+    }
+}
+
+/// What the positions of a block go through.
+struct Block<'a, V> {
+    population: &'a Population<'a>,
+    arrivals: &'a Arrivals<V>,
+    positions: Range<usize>,
+    most: u32,
+}
+
+impl<'a, V: Sum<i32> + Pod> Courses<'a> for Block<'a, V> {
+    fn count(&self) -> usize {
+        self.positions.len()
+    }
+
+    #[inline(always)]
+    fn course(&self, at: usize) -> Course<'a> {
+        let Self { population, arrivals, most, .. } = *self;
+        let (position, options) = (self.positions.start + at, population.options);
+        let least = match options.settle {
+            Settle::Steps(_) => most,
+            Settle::ToSilence => options.time_steps.max(arrivals.last(position)),
+        };
+        Course { inflow: population.inflow(arrivals, position), steps: (least as usize, most as usize) }
     }
 }
 

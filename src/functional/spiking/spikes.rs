@@ -22,7 +22,7 @@ impl Firing {
         let bits = Vec::with_capacity(rows.saturating_mul(2 * words(grid)));
         let firsts = Vec::with_capacity(grid.positions() + 1);
         let [lasts, sent] = [(); 2].map(|()| Vec::with_capacity(grid.positions()));
-        Self { level, grid, raster: Raster { bits, firsts, lasts, sent, spikes: 0, negative: 0 } }
+        Self { level, grid, raster: Raster { bits, firsts, lasts, sent, ..Raster::default() } }
     }
 
     /// As many steps of every position, in which nothing has been fired yet.

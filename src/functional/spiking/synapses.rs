@@ -1,7 +1,7 @@
 //! Synapses laid out for reading: which source positions reach a position, and rows of weights side by side.
 
 use super::planes::Planes;
-use crate::functional::lanes::{LANES, Packed, Rows, Scatter, Width};
+use crate::functional::lanes::{Aligned, LANES, Packed, Rows, Scatter, Width};
 use crate::graph::{Graph, Kernel, Projection, Stage, StageKind, Synapses, Taps};
 use crate::units::{Grid, StageId};
 
@@ -12,7 +12,7 @@ pub(super) struct Afferents<'g> {
     /// One bias for each channel, or for each neuron.
     pub bias: &'g [i32],
     /// The same in whole registers.
-    padded: Vec<i32>,
+    padded: Aligned,
     pub channels: usize,
 }
 
@@ -82,6 +82,7 @@ impl<'g> Afferents<'g> {
             padded.extend_from_slice(bias);
             padded.resize(padded.len().next_multiple_of(LANES), 0);
         }
+        let padded = Aligned::filled(&padded, 0);
         Self {
             padded,
             projections: projections.map(|projection| Afferent::new(graph, stage, projection)).collect(),
@@ -101,7 +102,7 @@ impl<'g> Afferents<'g> {
     pub fn registers_of_bias(&self, position: usize) -> &[i32] {
         let width = self.channels.next_multiple_of(LANES);
         let first = if self.padded.len() > width { position * width } else { 0 };
-        &self.padded[first..first + width]
+        &self.padded.signed()[first..first + width]
     }
 }
 
