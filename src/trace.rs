@@ -112,7 +112,7 @@ impl Widths {
     }
 
     /// Counts values.
-    pub fn add_all<V: Copy + Into<i64>>(&mut self, values: &[V]) {
+    pub(crate) fn add_all<V: Copy + Into<i64>>(&mut self, values: &[V]) {
         values.iter().for_each(|&value| self.add(value.into()));
     }
 
