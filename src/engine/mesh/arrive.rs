@@ -234,11 +234,9 @@ impl<'a, const PAUSING: bool> Line<'a, PAUSING> {
     fn come_first(&mut self, at: usize, flit: Flit, from: Cycle) {
         let (tile, at) = self.wiring.place_of_queue(at);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
-        router.occupied |= bit;
         let (long, split) = (flit.of != 1, self.wiring.splits(flit.way));
+        router.come_first(at, long, split);
         if long || split {
-            router.long |= u64::from(long) << at;
-            router.split |= u64::from(split) << at;
             self.ask_all(tile, at, flit.outputs, from);
         } else {
             let odd = router.odd();

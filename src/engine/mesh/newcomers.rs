@@ -101,9 +101,7 @@ impl Mesh<'_> {
         let outputs = if split { wiring.outputs(way, tile) } else { 1 << (port as usize - first) };
         let queue = &mut queues[queue as usize];
         (queue.front, queue.len) = (Flit { tag, way, outputs, index: part.index(), of: part.of() }, 1);
-        router.occupied |= 1 << at;
-        router.long |= u64::from(part.of() > 1) << at;
-        router.split |= u64::from(split) << at;
+        router.come_first(at, part.of() > 1, split);
         if split {
             return bits(outputs).for_each(|output| ports_awake.wake(first + output as usize));
         }

@@ -44,6 +44,14 @@ impl Router {
         Self { occupied: 0, long: 0, split: 0, place }
     }
 
+    /// Notes that a flit has come to the front of a queue that had none there.
+    #[inline(always)]
+    pub fn come_first(&mut self, at: usize, long: bool, split: bool) {
+        self.occupied |= 1 << at;
+        self.long |= u64::from(long) << at;
+        self.split |= u64::from(split) << at;
+    }
+
     /// Queues at whose front is a flit of a longer packet, or with several outputs.
     #[inline]
     pub fn odd(&self) -> u64 {
