@@ -87,8 +87,9 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
 
     /// Lets every router that is awake move what it can.
     pub fn visit_all(mut self) {
-        for nth in 0..self.awake.groups() {
-            let group = self.order.of(nth, self.awake.groups());
+        let groups = self.awake.begin();
+        for nth in 0..groups {
+            let group = self.order.of(nth, groups);
             let mut words = self.awake.take_group(group);
             while words != 0 {
                 let word = self.order.first(words);
@@ -180,7 +181,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
         let Port { want, held, credited, owned, .. } = self.ports[link];
         let open = !PAUSING || self.leaving.pauses.is_open(link, self.now);
         if !open && want != 0 {
-            self.leaving.pauses.wait(link, self.now);
+            self.leaving.wait(link, self.now);
         }
         let ready = if open { owned & credited } else { 0 };
         let holding = owners(ready, self.channels(output)) & want;

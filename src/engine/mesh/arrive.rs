@@ -22,6 +22,7 @@ impl Mesh<'_> {
         asked: bool,
         deliveries: &mut Vec<Delivery>,
     ) {
+        self.leaving.turn.empty(now);
         let scarce = self.leaving.counts_slots();
         if self.leaving.wheel.to_units().first <= now && (asked || scarce || !self.leaving.patient) {
             self.eject::<VCS>(now, deliveries);
@@ -247,7 +248,7 @@ impl<'a, const PAUSING: bool> Line<'a, PAUSING> {
                 if wants == bit && self.ports[port].held == 0 {
                     self.leaving.pauses.put_off(port, from);
                 }
-                self.leaving.pauses.wait(port, from);
+                self.leaving.wait(port, from);
             } else {
                 self.awake.wake(port);
             }

@@ -6,12 +6,14 @@ pub(super) struct Awake {
     words: Vec<u64>,
     /// The words with anything in them, one bit each.
     filled: Vec<u64>,
+    /// Whether any may be: not where nobody has woken since all was taken.
+    some: bool,
 }
 
 impl Awake {
     pub fn new(len: usize) -> Self {
         let words = len.div_ceil(64);
-        Self { words: vec![0; words], filled: vec![0; words.div_ceil(64)] }
+        Self { words: vec![0; words], filled: vec![0; words.div_ceil(64)], some: false }
     }
 
     #[inline]
@@ -24,10 +26,13 @@ impl Awake {
     pub fn wake_all(&mut self, word: usize, bits: u64) {
         self.words[word] |= bits;
         self.filled[word / 64] |= 1 << (word % 64);
+        self.some = true;
     }
 
-    /// How many groups of 64 words there are.
-    pub fn groups(&self) -> usize {
+    /// Begins to take all out: how many groups of 64 words there are.
+    #[inline]
+    pub fn begin(&mut self) -> usize {
+        self.some = false;
         self.filled.len()
     }
 
@@ -43,7 +48,8 @@ impl Awake {
         std::mem::take(&mut self.words[word])
     }
 
+    #[inline]
     pub fn any(&self) -> bool {
-        self.filled.iter().any(|&group| group != 0)
+        self.some && self.filled.iter().any(|&group| group != 0)
     }
 }

@@ -60,6 +60,6 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.wheel.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part, port: NOTHING });
+        leaving.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part, port: NOTHING });
     }
 }

@@ -3,7 +3,8 @@
 use super::pauses::Pauses;
 use super::pool::Pool;
 use super::state::Downstream;
-use super::wheel::Wheel;
+use super::turn::Turn;
+use super::wheel::{Arrival, Wheel};
 use super::wiring::Wiring;
 use crate::units::Cycle;
 use std::collections::VecDeque;
@@ -102,6 +103,8 @@ impl<T: Copy + Default> Pending<T> {
 /// All that has left a router and is not yet where it goes.
 #[derive(Debug, Clone)]
 pub(super) struct Leaving {
+    /// The next cycles in which flits reach routers, or links that somebody waits for can take a flit.
+    pub turn: Turn,
     /// Flits on links.
     pub wheel: Wheel,
     /// Slots on their way back to a virtual channel's upstream end: of flits that have gone on, and of those that units have taken.
@@ -132,6 +135,7 @@ impl Leaving {
         // A slot that is freed in this cycle can be filled in the next one at the earliest, in whatever order routers are visited.
         let credit_cycles = wiring.timing.credit_cycles.max(1);
         Self {
+            turn: Turn::default(),
             wheel: Wheel::new(wiring.link_cycles),
             returning: Pending::new(credit_cycles),
             ejected: Pending::new(credit_cycles),
@@ -148,6 +152,18 @@ impl Leaving {
         }
     }
 
+    /// Puts a flit on a link of a kind.
+    #[inline(always)]
+    pub fn put(&mut self, now: Cycle, kind: u8, flit: Arrival) {
+        self.wheel.put(&mut self.turn, now, kind, flit);
+    }
+
+    /// Somebody waits for a link that cannot take a flit now.
+    #[inline]
+    pub fn wait(&mut self, link: usize, now: Cycle) {
+        self.pauses.wait(&mut self.turn, link, now);
+    }
+
     /// Ends a cycle.
     #[inline]
     pub fn close(&mut self, now: Cycle) {
@@ -158,7 +174,7 @@ impl Leaving {
     /// When the first of all is due for which anybody may wait, after `now`; at the end of time if there is nothing. A slot that
     /// is free again matters to nobody where every virtual channel has another one: it comes with whatever is due next.
     pub fn first(&self, now: Cycle) -> Cycle {
-        let between = self.wheel.first(now).min(self.pauses.first(now));
+        let between = self.turn.first(now).min(self.wheel.far_first).min(self.pauses.far_first());
         let to_units = self.wheel.to_units().first;
         if self.counts_slots() {
             between.min(to_units).min(self.returning.first).min(self.ejected.first)

@@ -126,7 +126,7 @@ impl Port {
             let at = in_turn64(self.want, downstream.turn) as usize;
             self.give(downstream, at, 0);
         }
-        leaving.pauses.wait(link, now);
+        leaving.wait(link, now);
     }
 
     /// Settles who goes next over a link, where that has been put off, before others ask for it in a cycle.
@@ -187,7 +187,7 @@ impl Clear<'_> {
         }
         if PAUSING && VCS == 1 && others & behind.router.odd() == 0 && leaving.pauses.can_put_off(nth, now + 1) {
             leaving.pauses.put_off(nth, now + 1);
-            leaving.pauses.wait(nth, now);
+            leaving.wait(nth, now);
         } else {
             behind.awake.wake(nth);
         }

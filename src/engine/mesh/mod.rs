@@ -282,7 +282,7 @@ impl<'w> Mesh<'w> {
 
     /// Lets every packet queue that is awake send what it can.
     fn send_all(&mut self) {
-        for group in 0..self.sources_awake.groups() {
+        for group in 0..self.sources_awake.begin() {
             for word in bits64(self.sources_awake.take_group(group)) {
                 let word = group * 64 + word as usize;
                 for source in bits64(self.sources_awake.take(word)) {

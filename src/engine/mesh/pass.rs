@@ -27,7 +27,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         self.count(output, kind);
         let Flit { tag, way, index, of, .. } = flit;
         let way = self.wiring.next(way, output);
-        self.leaving.wheel.put(
+        self.leaving.put(
             self.now,
             kind,
             Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of), port: NOTHING },

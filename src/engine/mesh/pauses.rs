@@ -19,7 +19,6 @@ pub(super) struct Pauses {
     links: Vec<Link>,
     /// Links that somebody waits for, each of them once: for each cycle of a turn the first one that can take a flit then.
     awaited: [u32; TURN as usize],
-    turn: Turn,
     /// Those that can take one only later than a turn.
     far: BinaryHeap<Reverse<(Cycle, u32)>>,
     /// Whether it may be put off who goes next.
@@ -49,7 +48,6 @@ impl Pauses {
             intervals: wiring.intervals,
             links: (0..links as u32).map(|next| Link { free_at: 0, due: Cycle::MAX, next }).collect(),
             awaited: [NOTHING; _],
-            turn: Turn::default(),
             far: BinaryHeap::new(),
             puts_off: any && wiring.plain && wiring.noc.virtual_channels == 1,
             last: 0,
@@ -97,27 +95,26 @@ impl Pauses {
         }
     }
 
-    /// Somebody waits for a link that cannot take a flit now.
+    /// Somebody waits for a link that cannot take a flit now, which makes it part of a turn.
     #[inline]
-    pub fn wait(&mut self, link: usize, now: Cycle) {
+    pub fn wait(&mut self, turn: &mut Turn, link: usize, now: Cycle) {
         let Link { free_at, next, .. } = &mut self.links[link];
         if *next != link as u32 {
             return;
         }
         if *free_at - now < TURN {
             *next = std::mem::replace(&mut self.awaited[(*free_at % TURN) as usize], link as u32);
-            self.turn.fill(*free_at);
+            turn.fill(*free_at);
         } else {
             *next = NOTHING;
             self.far.push(Reverse((*free_at, link as u32)));
         }
     }
 
-    /// When the first link that somebody waits for is free, after `now`; at the end of time if there is none.
+    /// When the first link is free that somebody waits for longer than a turn; at the end of time if there is none.
     #[inline]
-    pub fn first(&self, now: Cycle) -> Cycle {
-        let far = self.far.peek().map_or(Cycle::MAX, |Reverse((free_at, _))| *free_at);
-        self.turn.first(now).min(far)
+    pub fn far_first(&self) -> Cycle {
+        self.far.peek().map_or(Cycle::MAX, |Reverse((free_at, _))| *free_at)
     }
 
     /// A link that somebody has waited for and that can take a flit now.
@@ -129,9 +126,6 @@ impl Pauses {
             return if self.far.is_empty() { None } else { self.next_far(now) };
         }
         *first = std::mem::replace(&mut self.links[link as usize].next, link);
-        if *first == NOTHING {
-            self.turn.empty(now);
-        }
         Some(link as usize)
     }
 

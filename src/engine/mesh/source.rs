@@ -84,7 +84,7 @@ impl Mesh<'_> {
             return false;
         }
         if !self.leaving.pauses.is_open(channel, self.now) {
-            self.leaving.pauses.wait(channel, self.now);
+            self.leaving.wait(channel, self.now);
             return false;
         }
         if index == 0 {
@@ -97,7 +97,7 @@ impl Mesh<'_> {
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
         let flit = Arrival { queue, tag, way, part: Part::new(index, of), port: NOTHING };
-        self.leaving.wheel.put(self.now, FROM_UNITS, flit);
+        self.leaving.put(self.now, FROM_UNITS, flit);
         self.leaving.resident += 1;
         source.idle_from = self.now + 1;
         source.sent = index + 1;

@@ -70,7 +70,6 @@ impl Place {
 pub(super) struct Wheel {
     /// For each cycle of a turn the flits that reach routers then; links that take as long as a turn have lists of their own.
     places: Box<[Place; TURN as usize]>,
-    turn: Turn,
     /// How long links of each kind take; those to units count as long, too.
     cycles: [Cycle; KINDS.next_power_of_two()],
     /// Flits on links into routers that take a turn or longer, and on those to units.
@@ -78,7 +77,7 @@ pub(super) struct Wheel {
     /// Kinds of such links on which flits have left in the cycle that is going on, one bit each.
     fresh: u8,
     /// When the first flits on long links reach routers.
-    far_first: Cycle,
+    pub far_first: Cycle,
     /// Lists without flits, the last one used first: it is still in the processor's cache.
     spare: Vec<Vec<Arrival>>,
 }
@@ -90,7 +89,6 @@ impl Wheel {
         cycles[..TO_UNITS as usize].copy_from_slice(&link_cycles[..TO_UNITS as usize]);
         Self {
             places: Box::new([const { Place::EMPTY }; TURN as usize]),
-            turn: Turn::default(),
             cycles,
             far: link_cycles.map(Pending::new),
             fresh: 0,
@@ -99,16 +97,16 @@ impl Wheel {
         }
     }
 
-    /// Puts a flit on a link of a kind.
+    /// Puts a flit on a link of a kind, whose cycle then is one of a turn's, unless it is later.
     #[inline(always)]
-    pub fn put(&mut self, now: Cycle, kind: u8, flit: Arrival) {
+    pub fn put(&mut self, turn: &mut Turn, now: Cycle, kind: u8, flit: Arrival) {
         let cycles = self.cycles[kind as usize % self.cycles.len()];
         if cycles >= TURN {
             return self.put_far(kind, flit);
         }
         let place = &mut self.places[((now + cycles) % TURN) as usize];
         if place.first.queue == NOTHING {
-            self.turn.fill(now + cycles);
+            turn.fill(now + cycles);
             place.first = flit;
             return;
         }
@@ -135,20 +133,12 @@ impl Wheel {
         }
     }
 
-    /// When the first flits reach routers, after `now`.
-    #[inline]
-    pub fn first(&self, now: Cycle) -> Cycle {
-        self.turn.first(now).min(self.far_first)
-    }
-
     /// Takes out the flits that reach routers now: one, and the others.
     #[inline(always)]
     pub fn take(&mut self, now: Cycle) -> Option<(Arrival, Vec<Arrival>)> {
         let place = &mut self.places[(now % TURN) as usize];
         let near = place.first.queue != NOTHING;
-        if near {
-            self.turn.empty(now);
-        } else if self.far_first > now {
+        if !near && self.far_first > now {
             return None;
         }
         let first = place.first;
@@ -210,21 +200,27 @@ mod tests {
     #[test]
     fn flits_come_when_they_are_due_over_links_of_any_length_and_memory_goes_round() {
         let link_cycles = [3, 127, 128, 1, 2];
-        let mut wheel = Wheel::new(link_cycles);
+        let (mut wheel, mut turn) = (Wheel::new(link_cycles), Turn::default());
         let (mut came, mut wanted) = (vec![], vec![]);
         for now in 0..2000 {
+            turn.empty(now);
             let flits = wheel.take(now);
             if let Some((first, others)) = flits {
                 came.extend(others.iter().chain([&first]).map(|flit| (now, flit.tag)));
                 wheel.recycle(others);
             }
             for kind in (0..=FROM_UNITS).filter(|&kind| now % (Cycle::from(kind) + 2) == 0) {
-                wheel.put(now, kind, Arrival { tag: now as u32 * 8 + u32::from(kind), ..Arrival::default() });
+                wheel.put(
+                    &mut turn,
+                    now,
+                    kind,
+                    Arrival { tag: now as u32 * 8 + u32::from(kind), ..Arrival::default() },
+                );
                 wanted.push((now + link_cycles[kind as usize], now as u32 * 8 + u32::from(kind)));
             }
             wheel.close(now);
             let first = wanted.iter().map(|(due, _)| *due).filter(|due| *due > now).min();
-            assert_eq!(wheel.first(now), first.unwrap_or(Cycle::MAX));
+            assert_eq!(turn.first(now).min(wheel.far_first), first.unwrap_or(Cycle::MAX));
         }
         wanted.retain(|(due, _)| *due < 2000);
         came.sort_unstable();
