@@ -15,13 +15,16 @@ use held::limits::Limits;
 use held::{Limit, TIME_STEPS, measure, options, real};
 use spikemesh::functional::{FunctionalError, IntegerAnn, Outcome, Spiking, each_image, float_ann};
 use spikemesh::graph::{Graph, Projection, Stage, StageKind};
+use spikemesh::images::Images;
 use spikemesh::units::StageId;
 use std::time::Instant;
 
 /// Images of one measurement: enough to keep all threads busy.
 const IMAGES: usize = 16;
-/// Runs of each image whose stages are measured; the fastest counts.
-const REPEATS: usize = 40;
+/// Runs of each image whose stages are measured, and rounds of them, with the machine's limits measured in between, since others may
+/// slow it down for seconds; the fastest counts.
+const REPEATS: usize = 10;
+const ROUNDS: usize = 20;
 /// What a stage has to reach of its limit.
 const SHARE: f64 = 0.6;
 /// What the published code takes for the 4 steps of an image.
@@ -104,33 +107,33 @@ fn bytes(graph: &Graph<i32>, stage: &Stage<i32>) -> f64 {
     if wide { 2.0 } else { 1.0 }
 }
 
-/// Fastest seconds of each stage, and what the run gave, summed over images.
-fn stages(spiking: &Spiking, images: &spikemesh::images::Images) -> (Vec<f64>, Vec<Outcome>) {
-    let mut seconds = vec![0.0; spiking.graph().stages.len()];
-    let mut outcomes = vec![];
-    for index in 0..images.len() {
-        let mut fastest = vec![f64::MAX; seconds.len()];
+/// Runs each image some times, and keeps the fastest seconds of its stages; what the runs gave, one for each image.
+fn stages(spiking: &Spiking, images: &Images, seconds: &mut [Vec<f64>]) -> Vec<Outcome> {
+    let run = |(index, seconds): (usize, &mut Vec<f64>)| {
+        let mut outcome = None;
         for _ in 0..REPEATS {
             let mut begin = Instant::now();
             let mut done = |id: StageId| {
-                fastest[id.index()] = fastest[id.index()].min(begin.elapsed().as_secs_f64());
+                seconds[id.index()] = seconds[id.index()].min(begin.elapsed().as_secs_f64());
                 begin = Instant::now();
             };
-            outcomes.push(spiking.run_observed(images.image(index), &options(false), &mut done).unwrap());
+            outcome = Some(spiking.run_observed(images.image(index), &options(false), &mut done).unwrap());
         }
-        outcomes.truncate(index + 1);
-        seconds.iter_mut().zip(fastest).for_each(|(sum, fastest)| *sum += fastest);
-    }
-    (seconds, outcomes)
+        outcome
+    };
+    seconds.iter_mut().enumerate().filter_map(run).collect()
 }
 
 /// Prints each stage beside its limit: the better of two for its density, rows of single spikes or dense products of as many
 /// bytes as its inputs need; or that of what else it does. Neurons have to be fired as well: the last limit has both.
 fn roofline(_: &mut Criterion) {
     let Some((_, graph, images)) = real(IMAGES) else { return };
-    let limits = Limits::measure(None);
-    let (seconds, outcomes) = stages(&Spiking::new(&graph), &images);
-    let limits = Limits::measure(Some(limits));
+    let (spiking, mut seconds) = (Spiking::new(&graph), vec![vec![f64::MAX; graph.stages.len()]; IMAGES]);
+    let (mut limits, mut outcomes) = (Limits::measure(None), vec![]);
+    for _ in 0..ROUNDS {
+        outcomes = stages(&spiking, &images, &mut seconds);
+        limits = Limits::measure(Some(limits));
+    }
     let Limits { products, rows, neurons, counts, look_ups } = limits;
     println!(
         "limits of one thread, G a second: {products:.0} products of bytes, {rows:.1} weights in rows, {neurons:.1} neurons, \
@@ -139,7 +142,7 @@ fn roofline(_: &mut Criterion) {
     println!("stage                             density   measured      limit  share   with its neurons");
     let (mut held, mut with_neurons, mut missed) = (0, 0, 0);
     for (id, stage) in graph.ids().zip(&graph.stages) {
-        let measured = seconds[id.index()] / IMAGES as f64;
+        let measured = seconds.iter().map(|seconds| seconds[id.index()]).sum::<f64>() / IMAGES as f64;
         let each = |of: &dyn Fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>() as f64 / IMAGES as f64;
         let operations = each(&|outcome| outcome.synaptic_ops[id.index()]);
         let sources = stage.kind.sources();
