@@ -48,9 +48,14 @@ impl Input {
         let (run, from) = (reach.channel_run(), from.bounds());
         let (first_run, end_run) = (from.channels.start / run, from.channels.end.div_ceil(run));
         let (mut costs, mut changes) = (vec![], Changes { ends: vec![], patches: vec![] });
+        // most spikes take as many operations as the one before, and a division takes long
+        let mut cost = Cost { cycles: pace.work(0), operations: 0 };
         for (position, nth) in from.positions.clone().flat_map(|p| (first_run..end_run).map(move |nth| (p, nth))) {
             let operations: u64 = to.regions().iter().map(|to| reach.operations(position, nth * run, to)).sum();
-            costs.push(Cost { cycles: pace.work(operations), operations: operations as u32 });
+            if operations != u64::from(cost.operations) {
+                cost = Cost { cycles: pace.work(operations), operations: operations as u32 };
+            }
+            costs.push(cost);
             if marks {
                 change(reach, position, nth * run, to, &mut changes.patches);
                 changes.ends.push(changes.patches.len() as u32);
