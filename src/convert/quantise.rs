@@ -270,3 +270,19 @@ fn large_bias(stage: &str, channel: usize, value: f64) -> ConvertError {
         remedy: "use fewer --weight-bits, or look for a batch-norm with a running variance near zero",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_rounded_as_numbers_are_and_cut_at_the_largest() {
+        let row = [0.0, 0.25, -0.25, 0.75, 1.25, -1.25, 63.24, 63.26, -63.6, 1e30, -1e30, 0.249_999_99];
+        let (unit, scales) = (2.0, vec![1.0; row.len()]);
+        let mut rounded = vec![0; row.len()];
+        round_all(&mut rounded, (&row, unit, &scales), 127.0);
+        let wanted = row.map(|weight| (f64::from(weight) * unit).round().clamp(-127.0, 127.0) as i32);
+        assert_eq!(rounded, wanted);
+        assert_eq!(wanted[..6], [0, 1, -1, 2, 3, -3], "halves go away from zero");
+    }
+}

@@ -33,6 +33,8 @@ pub struct Plan {
     pub axis: SoftmaxAxis,
     pub probability_bits: u32,
     pub stride: u32,
+    /// The largest weight, by size: one beyond 127 fits into no byte.
+    pub largest: i32,
     pub rule: NeuronRule,
 }
 
@@ -45,13 +47,15 @@ pub const SAMPLE: Plan = Plan {
     axis: SoftmaxAxis::Queries,
     probability_bits: 12,
     stride: 1,
+    largest: 127,
     rule: NeuronRule::Signed,
 };
 
 pub fn plan() -> impl Strategy<Value = Plan> {
     let axis = prop_oneof![Just(SoftmaxAxis::Queries), Just(SoftmaxAxis::Keys)];
-    (any::<u64>(), 4u32..=7, 1u32..=2, 1u32..=2, axis, 4u32..=14, 1u32..=2).prop_map(
-        |(seed, side, groups, heads, axis, probability_bits, stride)| Plan {
+    let largest = prop_oneof![Just(127), Just(400)];
+    (any::<u64>(), 4u32..=7, 1u32..=2, 1u32..=2, axis, 4u32..=14, 1u32..=2, largest).prop_map(
+        |(seed, side, groups, heads, axis, probability_bits, stride, largest)| Plan {
             seed,
             side,
             groups,
@@ -59,6 +63,7 @@ pub fn plan() -> impl Strategy<Value = Plan> {
             axis,
             probability_bits,
             stride,
+            largest,
             rule: NeuronRule::Signed,
         },
     )
@@ -72,7 +77,7 @@ impl Plan {
 
     /// Convolutions (grouped, strided), max-pool, residual sums with gains, attention, and a pooled readout.
     pub fn graph(&self) -> Graph<i32> {
-        let mut build = Build { dice: Dice(self.seed), rule: self.rule, stages: vec![] };
+        let mut build = Build { dice: Dice(self.seed), largest: self.largest, rule: self.rule, stages: vec![] };
         let pixels = Input { mean: vec![0.5, 0.4], std: vec![0.25, 0.2], fraction_bits: 6, bits: 9 };
         let grid = Grid { height: self.side, width: self.side + 1, channels: 2 };
         let input = build.stage("input", grid, StageKind::Input(pixels));
@@ -87,12 +92,13 @@ impl Plan {
         let proj = build.neurons("proj", &[context], Window::ONE, 8, 1, 1 << self.probability_bits);
         let fc = build.neurons("fc", &[pool, position, proj], Window::ONE, 12, 1, 1);
         build.readout(&[fc], &[pool, position, proj]);
-        Graph { name: "small".to_string(), weight_bits: 8, stages: build.stages }
+        Graph { name: "small".to_string(), weight_bits: if self.largest > 127 { 10 } else { 8 }, stages: build.stages }
     }
 }
 
 struct Build {
     dice: Dice,
+    largest: i32,
     rule: NeuronRule,
     stages: Vec<Stage<i32>>,
 }
@@ -112,7 +118,8 @@ impl Build {
         groups: u32,
     ) -> Projection<i32> {
         let in_channels = self.stages[sources[0].index()].grid.channels;
-        let weights = (0..window.area() * in_channels * (out / groups)).map(|_| self.dice.between(-127, 127)).collect();
+        let weight = |_| self.dice.between(-self.largest, self.largest);
+        let weights = (0..window.area() * in_channels * (out / groups)).map(weight).collect();
         let gain = |_: &StageId| if sources.len() > 1 { self.dice.between(1, 9) } else { 1 };
         let gains: Vec<i32> = sources.iter().map(gain).collect();
         let sources = sources.iter().zip(gains).map(|(&stage, gain)| Source { stage, gain }).collect();
