@@ -5,7 +5,7 @@ use super::neurons::Population;
 use super::spikes::Firing;
 use super::synapses::{Afferent, Short};
 use super::train::Train;
-use super::{FunctionalError, Ran, Settle};
+use super::{FunctionalError, Ran};
 use crate::functional::Values;
 use crate::functional::lanes::{Aligned, Course, Inflow, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
@@ -63,7 +63,7 @@ impl Population<'_> {
     fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
         let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
         let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input, time_steps));
-        let (fixed, most) = (matches!(self.options.settle, Settle::Steps(_)), self.most_steps());
+        let most = self.most_steps();
         let mut fired = Firing::of_steps(self.level, grid, most);
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
@@ -87,7 +87,7 @@ impl Population<'_> {
                 let ends = [position, position + 1].map(|position| (stream.firsts[position] - from) * strip.width());
                 let rows = stream.firsts[position + 1] - stream.firsts[position];
                 let last = if rows == 0 { 0 } else { rows as u32 + delay };
-                let least = if fixed { most } else { time_steps.max(last) };
+                let least = self.least_steps(last);
                 let mut marks = fired.marks(position);
                 for panel in 0..strip.panels {
                     let first = strip.first + panel * strip.width();

@@ -206,6 +206,16 @@ impl Population<'_> {
             Settle::ToSilence => time_steps.max(self.last_input) + time_steps,
         }
     }
+
+    /// Steps that a position takes at least, at which something arrives for the last time in step `last`, or never: 0.
+    #[inline(always)]
+    pub fn least_steps(&self, last: u32) -> u32 {
+        let time_steps = self.options.time_steps;
+        match self.options.settle {
+            Settle::Steps(settle) => time_steps + settle,
+            Settle::ToSilence => time_steps.max(last),
+        }
+    }
 }
 
 /// What the positions of a block go through.
@@ -224,11 +234,8 @@ impl<'a, V: Sum<i32> + Pod> Courses<'a> for Block<'a, V> {
     #[inline(always)]
     fn course(&self, at: usize) -> Course<'a> {
         let Self { population, arrivals, most, .. } = *self;
-        let (position, options) = (self.positions.start + at, population.options);
-        let least = match options.settle {
-            Settle::Steps(_) => most,
-            Settle::ToSilence => options.time_steps.max(arrivals.last(position)),
-        };
+        let position = self.positions.start + at;
+        let least = population.least_steps(arrivals.last(position));
         Course { inflow: population.inflow(arrivals, position), steps: (least as usize, most as usize) }
     }
 }

@@ -77,12 +77,11 @@ impl<'g> Afferents<'g> {
     pub fn new(graph: &'g Graph<i32>, stage: &'g Stage<i32>, synapses: &'g Synapses<i32>) -> Self {
         let projections = synapses.projections.iter().filter(|projection| !projection.sources.is_empty());
         let channels = stage.grid.channels as usize;
-        let mut padded = vec![];
-        for bias in synapses.bias.chunks(channels.max(1)) {
-            padded.extend_from_slice(bias);
-            padded.resize(padded.len().next_multiple_of(LANES), 0);
+        let (biases, width) = (synapses.bias.chunks(channels.max(1)), channels.next_multiple_of(LANES));
+        let mut padded = Aligned::zeros(biases.len() * width);
+        for (to, bias) in padded.signed_mut().chunks_exact_mut(width.max(1)).zip(biases) {
+            to[..bias.len()].copy_from_slice(bias);
         }
-        let padded = Aligned::filled(&padded, 0);
         Self {
             padded,
             projections: projections.map(|projection| Afferent::new(graph, stage, projection)).collect(),
