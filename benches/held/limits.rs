@@ -21,6 +21,11 @@ pub struct Limits {
     pub look_ups: f64,
 }
 
+/// Numbers that begin where a line of the cache does, so that the limit does not depend on where they happen to lie.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Lined<T>(T);
+
 impl Limits {
     /// The best of what is known and of what is measured now.
     pub fn measure(known: Option<Self>) -> Self {
@@ -104,14 +109,14 @@ fn products_plain() -> u64 {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn rows() -> u64 {
     const COLUMNS: usize = 128;
-    let table: Vec<i16> = (0..576 * COLUMNS).map(|n| (n * 7919 % 255) as i16 - 127).collect();
-    let order: Vec<usize> = (0..200).map(|n| n * 397 % 576 * COLUMNS).collect();
+    let weights = |row: usize| std::array::from_fn(|at| ((row * COLUMNS + at) * 7919 % 255) as i16 - 127);
+    let table: Vec<Lined<[i16; COLUMNS]>> = (0..576).map(|row| Lined(weights(row))).collect();
+    let order: Vec<usize> = (0..200).map(|n| n * 397 % 576).collect();
     let mut sums = [0i32; COLUMNS];
     for _ in 0..50 {
         let mut short = [0i16; COLUMNS];
         for &row in black_box(&order) {
-            let row = &table[row..][..COLUMNS];
-            short.iter_mut().zip(row).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight));
+            short.iter_mut().zip(&table[row].0).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight));
         }
         sums.iter_mut().zip(short).for_each(|(sum, short)| *sum = sum.wrapping_add(short.into()));
     }
@@ -122,10 +127,12 @@ fn rows() -> u64 {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn neurons() -> u64 {
     const NEURONS: usize = 128;
-    let (mut potentials, mut counts, mut signs) = ([7i32; NEURONS], [0i32; NEURONS], [0i8; NEURONS]);
-    let (thresholds, arriving) = (black_box([100i32; NEURONS]), black_box([31i32; NEURONS]));
+    let (mut potentials, mut counts, mut signs) =
+        (Lined([7i32; NEURONS]), Lined([0i32; NEURONS]), Lined([0i8; NEURONS]));
+    let (thresholds, arriving) = (black_box(Lined([100i32; NEURONS])), black_box(Lined([31i32; NEURONS])));
     for _ in 0..2_000 {
-        let states = potentials.iter_mut().zip(&mut counts).zip(&mut signs).zip(&thresholds).zip(black_box(&arriving));
+        let neurons = potentials.0.iter_mut().zip(&mut counts.0).zip(&mut signs.0);
+        let states = neurons.zip(&thresholds.0).zip(&black_box(&arriving).0);
         for ((((potential, count), sign), &threshold), &arrives) in states {
             let now = potential.wrapping_add(arrives);
             let spike = i32::from((now >= threshold) & (*count < 4)) - i32::from((now < 0) & (*count > 0));
@@ -142,22 +149,22 @@ fn neurons() -> u64 {
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn counts() -> u64 {
     const COUNTS: usize = 8192;
-    let (mut largest, counts) = (black_box([0i8; COUNTS]), black_box([3i8; COUNTS]));
+    let (mut largest, counts) = (black_box(Lined([0i8; COUNTS])), black_box(Lined([3i8; COUNTS])));
     for _ in 0..50 {
-        let counts = black_box(&counts);
+        let (largest, counts) = (&mut largest.0, &black_box(&counts).0);
         for at in 0..COUNTS {
             largest[at] = if counts[at] > largest[at] { counts[at] } else { largest[at] };
         }
-        black_box(&mut largest);
+        black_box(largest);
     }
     50 * COUNTS as u64
 }
 
 fn look_ups() -> u64 {
     let table: [i32; 256] = std::array::from_fn(|n| (n * n) as i32);
-    let (places, mut found) = (black_box([7u8; 4096]), [0i32; 4096]);
+    let (places, mut found) = (black_box(Lined([7u8; 4096])), Lined([0i32; 4096]));
     for _ in 0..10 {
-        for (found, &place) in found.iter_mut().zip(black_box(&places)) {
+        for (found, &place) in found.0.iter_mut().zip(&black_box(&places).0) {
             *found = table[usize::from(place)];
         }
         black_box(&found);
