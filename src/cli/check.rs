@@ -69,8 +69,9 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
     })?;
     bar.finish_and_clear();
     let wheel = progress.wheel("float network");
-    let agreement = simulate::agreement(&network, &graph, &images, &options, name, &comparisons, &Profiled)?;
+    let logits = simulate::float(&network, &images, &Profiled)?;
     drop(wheel);
+    let agreement = simulate::agreement(&graph, &images, &options, name, (&logits, &comparisons), &Profiled);
     if args.json {
         say(&profile::json(&agreement)?)?;
     } else {

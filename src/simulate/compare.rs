@@ -22,7 +22,8 @@ impl<'g> Networks<'g> {
     /// Those of this graph.
     #[must_use]
     pub fn new(graph: &'g Graph<i32>) -> Self {
-        Self { spiking: Spiking::new(graph), integer: IntegerAnn::new(graph) }
+        let (spiking, integer) = rayon::join(|| Spiking::new(graph), || IntegerAnn::new(graph));
+        Self { spiking, integer }
     }
 }
 
@@ -54,22 +55,25 @@ pub fn compared(
     Ok((outcome, comparison))
 }
 
-/// The verdict over all images.
+/// What the float network gives for images: logits of each.
 ///
 /// # Errors
 /// If an image does not fit the network.
+pub fn float(network: &Network, images: &Images, watch: &impl Watch) -> Result<Vec<Vec<f32>>, FunctionalError> {
+    watch.part("float network", || functional::float_ann(network, images))
+}
+
+/// The verdict over all images, for each of which there are the `logits` of the float network and a comparison.
 pub fn agreement(
-    network: &Network,
     graph: &Graph<i32>,
     images: &Images,
     options: &Options,
     semantics: &str,
-    comparisons: &[Comparison],
+    (logits, comparisons): (&[Vec<f32>], &[Comparison]),
     watch: &impl Watch,
-) -> Result<Agreement, FunctionalError> {
-    let ann = watch.part("float network", || functional::float_ann(network, images))?;
-    Ok(watch.step(StepName::Account, || {
-        let ann_classes: Vec<u32> = ann.iter().map(|logits| account::first_largest(logits)).collect();
+) -> Agreement {
+    watch.step(StepName::Account, || {
+        let ann_classes: Vec<u32> = logits.iter().map(|logits| account::first_largest(logits)).collect();
         account::agreement(graph, &images.labels, options.time_steps, semantics, &ann_classes, comparisons)
-    }))
+    })
 }

@@ -8,7 +8,7 @@ mod error;
 mod placed;
 mod watch;
 
-pub use compare::{Networks, agreement, compared};
+pub use compare::{Networks, agreement, compared, float};
 pub use error::SimulateError;
 pub use placed::Placed;
 pub use watch::{Unwatched, Watch};
@@ -71,22 +71,26 @@ pub fn images(
 ) -> Result<RunSummary, SimulateError> {
     let options = Options::exact(request.time_steps, placed.schedule());
     let live = placed.is_live(request);
-    let mut machine = watch.step(StepName::Engine, || placed.machine())?;
+    let (machine, networks) = rayon::join(
+        || watch.step(StepName::Engine, || placed.machine()),
+        || watch.part("layout", || Networks::new(placed.graph)),
+    );
+    let mut machine = machine?;
     machine.spans = spans(images.len());
     let units = units(&machine, request.time_steps, live, watch)?;
-    let networks = watch.part("layout", || Networks::new(placed.graph));
-    let runs: Result<Vec<ImageRun>, SimulateError> = (0..images.len())
-        .into_par_iter()
-        .map(|index| {
-            let run = image(&machine, units.as_ref(), &networks, images.image(index), &options, watch);
-            watch.image_done();
-            run
-        })
-        .collect();
-    let runs = runs?;
+    let run = |index| {
+        let run = image(&machine, units.as_ref(), &networks, images.image(index), &options, watch);
+        watch.image_done();
+        run
+    };
+    let (runs, logits) = rayon::join(
+        || (0..images.len()).into_par_iter().map(run).collect::<Result<Vec<ImageRun>, SimulateError>>(),
+        || float(network, images, watch),
+    );
+    let (runs, logits) = (runs?, logits?);
     watch.images_done();
     let comparisons: Vec<Comparison> = runs.iter().filter_map(|run| run.comparison.clone()).collect();
-    let agreement = agreement(network, placed.graph, images, &options, "exact", &comparisons, watch)?;
+    let agreement = agreement(placed.graph, images, &options, "exact", (&logits, &comparisons), watch);
     let drive = if live { "live" } else { "replay" };
     Ok(summarise(placed, request.time_steps, drive, &runs, Some(agreement), watch))
 }

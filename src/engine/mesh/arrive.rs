@@ -12,6 +12,9 @@ use crate::units::{Cycle, UnitId};
 /// Free slots on their way from which on they are handed out though nobody waits for any.
 const MANY_SLOTS: usize = 64;
 
+/// Packets that reach units in a cycle, up to which they are sorted, not told of by [`Reached`](super::awake::Reached).
+const FEW: usize = 4;
+
 impl Mesh<'_> {
     /// Flits and credits that are due arrive; what has reached a unit is added to `deliveries`. Packets of one flit that nobody
     /// keeps from it move on at once. Units that are patient take flits only where they are `asked` to, or where slots are scarce.
@@ -81,25 +84,32 @@ impl Mesh<'_> {
 
     /// Units take flits, in the cycles in which they come.
     fn eject<const VCS: usize>(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        let (first, vcs) = (deliveries.len(), if VCS == 0 { self.vcs } else { VCS });
+        let vcs = if VCS == 0 { self.vcs } else { VCS };
         let Leaving { wheel, ejected, instant, last, resident, .. } = &mut self.leaving;
         let flits = wheel.to_units_mut();
         while let Some((cycle, taken)) = flits.take_first(now) {
+            let (first, few) = (deliveries.len(), taken.len() <= FEW);
             *resident -= taken.len() as u64;
             for &Arrival { queue: channel, tag, part, .. } in flits.slices(taken).into_iter().flatten() {
                 if !self.downstream[channel as usize].take_back(*instant) {
                     ejected.push(channel);
                 }
                 if part.is_tail() {
-                    let unit = UnitId(self.wiring.behind[channel as usize / vcs]);
-                    deliveries.push(Delivery { cycle, unit, tag });
+                    let unit = self.wiring.behind[channel as usize / vcs];
+                    if few {
+                        deliveries.push(Delivery { cycle, unit: UnitId(unit), tag });
+                    } else {
+                        self.reached.mark(unit as usize, tag);
+                    }
                 }
+            }
+            if few {
+                deliveries[first..].sort_unstable();
+            } else {
+                self.reached.drain(|unit, tag| deliveries.push(Delivery { cycle, unit: UnitId(unit as u32), tag }));
             }
             ejected.close(cycle);
             *last = cycle + self.wiring.timing.credit_cycles.max(1);
-        }
-        if deliveries.len() > first + 1 {
-            deliveries[first..].sort_unstable();
         }
     }
 

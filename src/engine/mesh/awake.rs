@@ -1,5 +1,7 @@
 //! Who may be able to move something: outputs or sources, one bit each.
 
+use super::wiring::bits64;
+
 /// A set of small numbers that is gone through word by word, without looking at words that are empty.
 #[derive(Debug, Clone)]
 pub(super) struct Awake {
@@ -51,5 +53,39 @@ impl Awake {
     #[inline]
     pub fn any(&self) -> bool {
         self.some && self.filled.iter().any(|&group| group != 0)
+    }
+}
+
+/// The units that packets reach in one cycle, at most one each, whichever comes first: they are told in their order.
+#[derive(Debug, Clone)]
+pub(super) struct Reached {
+    units: Awake,
+    /// The packet of each of them.
+    tags: Vec<u32>,
+}
+
+impl Reached {
+    pub fn new(units: usize) -> Self {
+        Self { units: Awake::new(units), tags: vec![0; units] }
+    }
+
+    #[inline]
+    pub fn mark(&mut self, unit: usize, tag: u32) {
+        self.units.wake(unit);
+        self.tags[unit] = tag;
+    }
+
+    /// Takes all of them out, in order.
+    #[inline]
+    pub fn drain(&mut self, mut each: impl FnMut(usize, u32)) {
+        for group in 0..self.units.begin() {
+            for word in bits64(self.units.take_group(group)) {
+                let word = group * 64 + word as usize;
+                for unit in bits64(self.units.take(word)) {
+                    let unit = word * 64 + unit as usize;
+                    each(unit, self.tags[unit]);
+                }
+            }
+        }
     }
 }

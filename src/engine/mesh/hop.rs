@@ -113,7 +113,9 @@ impl Port {
     #[inline]
     pub fn take_turns(&mut self, at: usize, output: usize, vcs: usize) {
         self.output_turn = output as u8 + 1;
-        self.vc_turn = ((at + 1) % vcs) as u8;
+        if vcs > 1 {
+            self.vc_turn = ((at + 1) % vcs) as u8;
+        }
     }
 
     /// Packets of one flit ask for a link that cannot take any now, over one virtual channel: one of them takes it.
@@ -349,6 +351,7 @@ mod tests {
             }
             mesh.launch(now);
         }
+        assert!(deliveries.is_sorted(), "by cycle, then by unit");
         (deliveries, mesh.link_flits())
     }
 

@@ -44,7 +44,7 @@ pub use wiring::{MOST_PORTS, MOST_QUEUES, NOTHING, Passage, SIDES, Way, Wiring};
 
 use crate::units::{Cycle, UnitId};
 use allocate::Round;
-use awake::Awake;
+use awake::{Awake, Reached};
 use events::Leaving;
 use source::Source;
 use state::{Downstream, Port, Queue, Router};
@@ -128,6 +128,7 @@ pub struct Mesh<'w> {
     ports_awake: Awake,
     sources_awake: Awake,
     leaving: Leaving,
+    reached: Reached,
     /// Virtual channels that have a free slot again, until those who wait for one are woken.
     revived: Vec<u32>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
@@ -159,6 +160,7 @@ impl<'w> Mesh<'w> {
             ports_awake: Awake::new(ports),
             sources_awake: Awake::new(units),
             leaving: Leaving::new(wiring),
+            reached: Reached::new(units),
             revived: vec![],
             followed: vec![],
             departing: vec![],
@@ -176,8 +178,16 @@ impl<'w> Mesh<'w> {
     }
 
     /// Says how long packets may be, best before the first one comes.
+    #[inline]
     pub(super) fn expect(&mut self, flits: u16) {
-        if flits > self.leaving.longest && self.wiring.cut_through() {
+        if flits > self.leaving.longest {
+            self.expect_longer(flits);
+        }
+    }
+
+    #[cold]
+    fn expect_longer(&mut self, flits: u16) {
+        if self.wiring.cut_through() {
             self.take_credits(self.now);
             self.leaving.expect(flits, &self.downstream);
         }

@@ -1,7 +1,7 @@
 //! The queue in which a unit's packets wait for their router: as long as it needs to be.
 
 use super::allocate::in_turn;
-use super::state::every;
+use super::state::{Downstream, every};
 use super::wheel::{Arrival, Part};
 use super::wiring::{FROM_UNITS, Wiring};
 use super::{Mesh, NOTHING, Packet};
@@ -42,24 +42,36 @@ impl Source {
     pub fn front(&self) -> Option<&Packet> {
         self.waiting.front()
     }
+
+    /// The virtual channels into which the next flit can go, which is of a packet of so many flits.
+    fn free(&self, wiring: &Wiring, downstream: &[Downstream], flits: u16) -> u16 {
+        self.credited & if self.sent == 0 { wiring.roomy(flits, downstream) } else { 1 << self.vc }
+    }
 }
 
 impl Mesh<'_> {
     /// Puts a packet into a unit's queue; its head can leave in the same cycle's [`Mesh::launch`].
     pub fn inject(&mut self, unit: UnitId, packet: Packet) {
-        let source = &mut self.sources[unit.index()];
-        source.waiting.push_back(packet);
-        source.peak = source.peak.max(source.waiting.len() as u64);
         self.expect(packet.flits);
         self.leaving.resident += 1;
-        if packet.flits > 1 {
-            self.sources_awake.wake(unit.index());
-        } else if self.sources[unit.index()].waiting.len() == 1 {
-            // Nobody is before it: it leaves at once.
-            if self.send(unit.index()) {
-                self.sources_awake.wake(unit.index());
-            }
+        let source = &mut self.sources[unit.index()];
+        let single = packet.flits == 1 && source.waiting.is_empty();
+        source.peak = source.peak.max(source.waiting.len() as u64 + 1);
+        if single && self.leaves_at_once(unit.index()) {
+            return self.send_part(unit.index(), packet, 0);
         }
+        self.sources[unit.index()].waiting.push_back(packet);
+        if packet.flits > 1 || (single && self.send(unit.index())) {
+            self.sources_awake.wake(unit.index());
+        }
+    }
+
+    /// Whether a packet of one flit that comes to an empty queue is not kept from leaving it.
+    #[inline]
+    fn leaves_at_once(&self, unit: usize) -> bool {
+        let source = &self.sources[unit];
+        let idle = source.idle_from <= self.now;
+        idle && source.credited != 0 && self.leaving.pauses.is_open(self.ports.len() + unit, self.now)
     }
 
     /// Packets in a unit's queue, the one that is being sent included.
@@ -71,41 +83,48 @@ impl Mesh<'_> {
     /// Sends the next flit of a unit's queue if it can; whether to look again in the next cycle.
     pub(super) fn send(&mut self, unit: usize) -> bool {
         let channel = self.ports.len() + unit;
-        let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
         let source = &mut self.sources[unit];
-        let Some(&Packet { tag, way, flits: of }) = source.front() else { return false };
+        let Some(&packet) = source.front() else { return false };
         if source.idle_from > self.now {
             return true;
         }
-        let index = source.sent;
-        let usable = if index == 0 { self.wiring.roomy(of, downstream) } else { 1 << source.vc };
-        let free = source.credited & usable;
-        if free == 0 {
+        if source.free(self.wiring, &self.downstream[channel * self.vcs..][..self.vcs], packet.flits) == 0 {
             return false;
         }
         if !self.leaving.pauses.is_open(channel, self.now) {
             self.leaving.wait(channel, self.now);
             return false;
         }
+        let index = source.sent;
+        source.sent += 1;
+        if source.sent == packet.flits {
+            source.waiting.pop_front();
+            source.sent = 0;
+        } else {
+            self.leaving.resident += 1;
+        }
+        self.send_part(unit, packet, index);
+        !self.sources[unit].waiting.is_empty()
+    }
+
+    /// Sends a flit of a packet into a virtual channel that has room for it.
+    #[inline(always)]
+    fn send_part(&mut self, unit: usize, Packet { tag, way, flits: of }: Packet, index: u16) {
+        let channel = self.ports.len() + unit;
+        let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
+        let source = &mut self.sources[unit];
         if index == 0 {
+            let free = source.credited & self.wiring.roomy(of, downstream);
             source.vc = in_turn(u32::from(free), source.turn) as u8;
             source.turn = source.vc + 1;
         }
         let downstream = &mut downstream[usize::from(source.vc)];
         source.credited ^= u16::from(self.leaving.take_slot(downstream)) << source.vc;
+        source.idle_from = self.now + 1;
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
         let flit = Arrival { queue, tag, way, part: Part::new(index, of), port: NOTHING };
         self.leaving.put(self.now, FROM_UNITS, flit);
-        self.leaving.resident += 1;
-        source.idle_from = self.now + 1;
-        source.sent = index + 1;
-        if source.sent == of {
-            source.waiting.pop_front();
-            source.sent = 0;
-            self.leaving.resident -= 1;
-        }
-        !source.waiting.is_empty()
     }
 }
