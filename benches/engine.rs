@@ -42,27 +42,27 @@ impl Dice {
     }
 }
 
+/// What units send in a cycle.
+type Sent = Vec<(UnitId, Packet)>;
+
 /// Uniform random traffic of single flits, `permille` of a flit for each unit and cycle, made before the clock starts.
-fn schedule(wiring: &Wiring, cycles: u64, permille: u64) -> Vec<(u64, UnitId, Packet)> {
-    let (mut dice, units, mut schedule) = (Dice(1), wiring.units() as u64, vec![]);
-    for (now, unit) in (0..cycles).flat_map(|now| (0..units).map(move |unit| (now, unit))) {
-        if dice.roll(1000) < permille {
-            let way = wiring.toward(UnitId(dice.roll(units) as u32));
-            schedule.push((now, UnitId(unit as u32), Packet { tag: 0, way, flits: 1 }));
-        }
-    }
-    schedule
+fn schedule(wiring: &Wiring, cycles: u64, permille: u64) -> Vec<Sent> {
+    let (mut dice, units) = (Dice(1), wiring.units() as u64);
+    let mut sent = |unit: u64| {
+        let sends = dice.roll(1000) < permille;
+        let to = sends.then(|| wiring.toward(UnitId(dice.roll(units) as u32)));
+        to.map(|way| (UnitId(unit as u32), Packet { tag: 0, way, flits: 1 }))
+    };
+    (0..cycles).map(|_| (0..units).filter_map(&mut sent).collect()).collect()
 }
 
 /// Sends packets through an empty mesh; router passages.
-fn traffic(mesh: &mut Mesh, cycles: u64, schedule: &[(u64, UnitId, Packet)]) -> u64 {
-    let (mut schedule, mut deliveries) = (schedule.iter().peekable(), vec![]);
-    for now in 0..cycles {
+fn traffic(mesh: &mut Mesh, schedule: &[Sent]) -> u64 {
+    let mut deliveries = vec![];
+    for (now, sent) in (0..).zip(schedule) {
         mesh.carry(now, &mut deliveries);
         deliveries.clear();
-        while let Some(&(_, unit, packet)) = schedule.next_if(|(at, ..)| *at == now) {
-            mesh.inject(unit, packet);
-        }
+        sent.iter().for_each(|&(unit, packet)| mesh.inject(unit, packet));
         mesh.launch(now);
     }
     mesh.moves()
@@ -82,7 +82,7 @@ fn flit_hops(criterion: &mut Criterion) {
         let run = || {
             let mut mesh = Mesh::new(&wiring, Order::Forward);
             let begin = Instant::now();
-            let hops = traffic(&mut mesh, cycles, &schedule);
+            let hops = traffic(&mut mesh, &schedule);
             (begin.elapsed().as_secs_f64() * 1e9 / hops as f64, hops)
         };
         let best = (0..100).map(|_| run().0).fold(f64::MAX, f64::min);
