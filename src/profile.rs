@@ -11,7 +11,7 @@ pub struct Profile {
     pub steps: Vec<ProfileRow>,
     /// The stages of the spiking run in their order.
     pub stages: Vec<ProfileRow>,
-    /// What else the functional step computed: the networks that the spiking one is compared with.
+    /// What else the functional step took, by name: laying out, and the networks that the spiking one is compared with.
     pub other_functional: Vec<ProfileRow>,
 }
 

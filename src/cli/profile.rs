@@ -109,6 +109,8 @@ fn row<'a>(rows: &'a mut Vec<ProfileRow>, name: &str) -> &'a mut ProfileRow {
 /// What was measured up to now.
 fn taken() -> Option<Profile> {
     let mut profile = measured()?.clone();
+    // they may run side by side, and begin in any order
+    profile.other_functional.sort_by(|one, other| one.name.cmp(&other.name));
     profile.seconds = MEASURED.get().map_or(0.0, |(clock, _)| clock.seconds());
     Some(profile)
 }

@@ -17,6 +17,8 @@ mod scatter;
 mod shares;
 mod signs;
 #[cfg(target_arch = "x86_64")]
+mod states;
+#[cfg(target_arch = "x86_64")]
 mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
