@@ -98,6 +98,18 @@ fn every_latency_and_the_flit_interval_enter_the_closed_form() {
 }
 
 #[test]
+fn a_unit_sends_one_flit_in_an_interval_wherever_they_go() {
+    let hardware = cores(2, 2, |hardware| hardware.timing.noc.flit_interval_cycles = 7);
+    let wiring = wiring(&hardware);
+    let sent = |at, to| (at, UnitId(0), Packet { tag: to, way: wiring.toward(UnitId(to)), flits: 1 });
+    let comes = |schedule: Vec<_>| run(&mut Mesh::new(&wiring, Order::Forward), schedule).0;
+    for second in [0, 3, 6, 7, 9] {
+        let wanted = [comes(vec![sent(0, 1)]), comes(vec![sent(second.max(7), 2)])].concat();
+        assert_eq!(comes(vec![sent(0, 1), sent(second, 2)]), wanted, "the second one at {second}");
+    }
+}
+
+#[test]
 fn throughput_of_one_virtual_channel_is_slots_over_the_credit_loop() {
     for (slots, flits_in_five) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 5)] {
         let hardware = cores(4, 1, |hardware| {

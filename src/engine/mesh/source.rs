@@ -58,7 +58,8 @@ impl Mesh<'_> {
         let single = packet.flits == 1 && source.waiting.is_empty();
         source.peak = source.peak.max(source.waiting.len() as u64 + 1);
         if single && self.leaves_at_once(unit.index()) {
-            return self.send_part(unit.index(), packet, 0);
+            let free = self.sources[unit.index()].credited;
+            return self.send_flit(unit.index(), packet, 0, free);
         }
         self.sources[unit.index()].waiting.push_back(packet);
         if packet.flits > 1 || (single && self.send(unit.index())) {
@@ -88,7 +89,8 @@ impl Mesh<'_> {
         if source.idle_from > self.now {
             return true;
         }
-        if source.free(self.wiring, &self.downstream[channel * self.vcs..][..self.vcs], packet.flits) == 0 {
+        let free = source.free(self.wiring, &self.downstream[channel * self.vcs..][..self.vcs], packet.flits);
+        if free == 0 {
             return false;
         }
         if !self.leaving.pauses.is_open(channel, self.now) {
@@ -103,18 +105,17 @@ impl Mesh<'_> {
         } else {
             self.leaving.resident += 1;
         }
-        self.send_part(unit, packet, index);
+        self.send_flit(unit, packet, index, free);
         !self.sources[unit].waiting.is_empty()
     }
 
-    /// Sends a flit of a packet into a virtual channel that has room for it.
+    /// Sends a flit of a packet, the first one into one of the virtual channels that are `free`.
     #[inline(always)]
-    fn send_part(&mut self, unit: usize, Packet { tag, way, flits: of }: Packet, index: u16) {
+    fn send_flit(&mut self, unit: usize, Packet { tag, way, flits: of }: Packet, index: u16, free: u16) {
         let channel = self.ports.len() + unit;
         let downstream = &mut self.downstream[channel * self.vcs..][..self.vcs];
         let source = &mut self.sources[unit];
         if index == 0 {
-            let free = source.credited & self.wiring.roomy(of, downstream);
             source.vc = in_turn(u32::from(free), source.turn) as u8;
             source.turn = source.vc + 1;
         }
