@@ -47,13 +47,13 @@ impl Clear<'_> {
     pub fn send<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let Single { at, port: nth, output, tag, way, part, .. } = flit;
+        flits[nth] += 1;
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
         channel.turn = at as u8 + 1;
         if leaving.take_slot(channel) {
             port.credited ^= 1 << vc;
         }
-        flits[nth] += 1;
         let (behind, kind) = (port.behind, port.kind);
         port.turn = (at / VCS) as u8 + 1;
         if PAUSING {
