@@ -154,16 +154,13 @@ impl Mesh<'_> {
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let mut line = Line::<PAUSING>::of(self, now);
-        let wiring = line.wiring;
+        let (wiring, plain) = (line.wiring, VCS != 0 && line.wiring.plain);
+        let queue_mask = wiring.queue_mask;
         for flit in flits {
-            let Arrival { queue: at, tag, way, part, .. } = *flit;
-            let (tile, own) = wiring.place_of_queue(at as usize);
-            if VCS != 0
-                && wiring.plain
-                && (!PAUSING || part == Part::ONLY)
-                && line.routers[tile].occupied & of_port::<VCS>(own) == 0
+            let (tile, own) = (flit.queue as usize >> wiring.queue_bits, flit.queue as usize & queue_mask);
+            if plain && (!PAUSING || flit.part == Part::ONLY) && line.routers[tile].occupied & of_port::<VCS>(own) == 0
             {
-                if let Some(output) = wiring.only_output(way, tile) {
+                if let Some(output) = wiring.only_output(flit.way, tile) {
                     let port = (tile << wiring.port_bits) + output as usize;
                     if !PAUSING || VCS != 1 || line.leaving.pauses.is_open(port, now) {
                         line.ports[port].want |= 1 << own;
@@ -171,7 +168,7 @@ impl Mesh<'_> {
                         continue;
                     }
                 } else if !PAUSING {
-                    for output in bits(wiring.outputs(way, tile)) {
+                    for output in bits(wiring.outputs(flit.way, tile)) {
                         line.ports[(tile << wiring.port_bits) + output as usize].want |= 1 << own;
                     }
                     flit.port = SEVERAL;
@@ -179,8 +176,9 @@ impl Mesh<'_> {
                 }
             }
             flit.port = NOTHING;
+            let Arrival { queue, tag, way, part, .. } = *flit;
             let outputs = wiring.outputs(way, tile);
-            line.line_up(at as usize, Flit { tag, way, outputs, index: part.index(), of: part.of() });
+            line.line_up(queue as usize, Flit { tag, way, outputs, index: part.index(), of: part.of() });
         }
     }
 
