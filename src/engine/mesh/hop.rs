@@ -22,7 +22,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         while wanted != 0 {
             let nth = word * 64 + wanted.trailing_zeros() as usize;
             let bit = wanted & wanted.wrapping_neg();
-            wanted ^= bit;
+            wanted &= wanted - 1;
             let (tile, output) = wiring.place_of(nth);
             let (router, port) = (&mut routers[tile], &mut ports[nth]);
             let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd()) != 0;
