@@ -155,6 +155,7 @@ impl Mesh<'_> {
     fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
         let mut line = Line::<PAUSING>::of(self, now);
         let (wiring, plain) = (line.wiring, VCS != 0 && line.wiring.plain);
+        // as `place_of_queue` does, with the mask in a register
         let queue_mask = wiring.queue_mask;
         for flit in flits {
             let (tile, own) = (flit.queue as usize >> wiring.queue_bits, flit.queue as usize & queue_mask);
