@@ -30,7 +30,7 @@ pub(super) use heads::HeadProduct;
 pub(super) use look_up::Table;
 pub(super) use pairs::{Pairs, Strip};
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
-pub(super) use raster::{Marks, Raster};
+pub(super) use raster::{Done, Marks, Raster};
 pub(super) use reached::{Reached, Row as WordRow, Sent, WORDS};
 pub(super) use rows::{Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};

@@ -69,6 +69,15 @@ impl<'a> Marks<'a> {
         self.bits[word + self.row / 2] |= minus << (at % WORD);
     }
 
+    /// Sets such bits, and counts them.
+    #[inline(always)]
+    pub fn fire(&mut self, step: usize, at: usize, fired: (u64, u64)) {
+        self.set(step, at, fired);
+        let mut done = Done::default();
+        done.note(step, fired);
+        self.add(done);
+    }
+
     /// Adds what neurons whose bits are set have fired.
     #[inline(always)]
     pub fn add(&mut self, done: Done) {

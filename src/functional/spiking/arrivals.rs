@@ -119,11 +119,16 @@ impl Population<'_> {
                 self.by_projections(arrivals)
             }
             Way::Sums => {
-                arrivals.steps = last.max(self.driven()) as usize;
+                arrivals.steps = if self.is_alone() { 0 } else { last.max(self.driven()) as usize };
                 self.by_biases(arrivals);
                 self.by_projections(arrivals)
             }
         }
+    }
+
+    /// Whether nothing but biases comes to it: they are not summed up then.
+    pub fn is_alone(&self) -> bool {
+        self.afferents.projections.is_empty()
     }
 
     /// Begins sums with what biases bring.
@@ -214,6 +219,7 @@ impl Population<'_> {
         let (bias, driven) = (self.afferents.registers_of_bias(position), self.driven() as usize);
         let of = |sums| Numbers::Sums { rows: bytemuck::cast_slice(sums), delay: 0 };
         match arrivals.way {
+            Way::Sums if self.is_alone() => Inflow { numbers: of(&[]), bias, driven },
             Way::Sums => Inflow { numbers: of(arrivals.sums(position)), bias: &[], driven: 0 },
             Way::Products => {
                 let sums = &arrivals.sums(position)[..arrivals.last(position) as usize * arrivals.width];

@@ -14,6 +14,7 @@ mod spare;
 mod spikes;
 mod synapses;
 mod train;
+mod watched;
 
 use super::bounds::{Bound, Bounds, Extent};
 use super::input::LookUp;

@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{LANES, Level, Marks, Raster, Signs, WORD, count_steps, list, mark};
+use crate::functional::lanes::{Done, LANES, Level, Marks, Raster, Signs, WORD, count_steps, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -47,6 +47,18 @@ impl Firing {
         let (plus, minus) = row.split_at_mut(words);
         mark(signs, plus, minus);
         row.iter().fold(0, |any, word| any | word) != 0
+    }
+
+    /// The rows of the next position, at most so many, with room for as many positions as are left.
+    #[inline(always)]
+    pub fn begin(&mut self, most: usize, left: usize) -> Marks<'_> {
+        self.raster.begin((2 * words(self.grid), most, left))
+    }
+
+    /// Notes what the position has fired that was begun; forgets the room behind the last one.
+    #[inline(always)]
+    pub fn end(&mut self, done: Done, last: bool) {
+        self.raster.end(2 * words(self.grid), done, last);
     }
 
     /// For those who fire whole positions.
