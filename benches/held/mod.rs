@@ -87,5 +87,5 @@ pub fn real(count: usize) -> Option<(Network, Graph<i32>, Images)> {
 /// A run to silence in the exact semantics.
 pub fn options(record: bool) -> Options {
     let (settle, semantics, schedule) = (Settle::ToSilence, Semantics::EXACT, Schedule::SameStep);
-    Options { time_steps: TIME_STEPS, settle, semantics, schedule, record }
+    Options { time_steps: TIME_STEPS, settle, semantics, schedule, record, hold_every: None }
 }

@@ -56,6 +56,7 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
         semantics: semantics(args.semantics),
         schedule: Schedule::SameStep,
         record: false,
+        hold_every: None,
     };
     let name = match args.semantics {
         SemanticsName::Exact => "exact",

@@ -10,6 +10,7 @@ use crate::profile::{Profile, ProfileRow, StepName};
 use crate::report;
 use crate::simulate::Watch;
 use serde::Serialize;
+use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Everything measured so far; empty where nobody asked.
@@ -36,15 +37,22 @@ fn measured() -> Option<MutexGuard<'static, Profile>> {
     MEASURED.get().map(|(_, profile)| profile.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Does a piece of a step's work, and adds its time to the step.
+thread_local! {
+    /// Seconds of the pieces that were measured within the one underway.
+    static WITHIN: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// Does a piece of a step's work, and adds its time to the step; pieces of others within it are theirs alone.
 pub fn time<T>(step: StepName, work: impl FnOnce() -> T) -> T {
     if MEASURED.get().is_none() {
         return work();
     }
-    let clock = Clock::start();
+    let (clock, before) = (Clock::start(), WITHIN.replace(0.0));
     let done = work();
+    let seconds = clock.seconds();
+    let within = WITHIN.replace(before + seconds);
     if let Some(mut profile) = measured() {
-        profile.steps[step as usize].add(clock.seconds());
+        profile.steps[step as usize].add(seconds - within);
     }
     done
 }

@@ -48,6 +48,7 @@ pub fn record(args: &RecordArgs, progress: &Progress) -> Result<(), Failure> {
         semantics: Semantics::EXACT,
         schedule,
         record: true,
+        hold_every: None,
     };
     let spiking = Spiking::new(&graph);
     let bar = progress.bar("record", images.len());

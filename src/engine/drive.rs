@@ -4,7 +4,7 @@ use super::machine::Seat;
 use super::marks::Marks;
 use super::packets::Spike;
 use super::{EngineError, Machine};
-use crate::functional::input;
+use crate::functional::{Held, input};
 use crate::functional::slice::SliceState;
 use crate::graph::{Stage, StageKind};
 use crate::hardware::Updates;
@@ -24,8 +24,10 @@ pub(super) trait Spikes: Clone + Send {
     fn charged(&mut self, slice: usize, marks: &mut Marks);
     /// Keeps what is sent, and how wide everything is, in these steps and in no others.
     fn keep(&mut self, steps: Range<u32>);
+    /// Takes over what the neurons of a slice hold; `held` is that of its whole stage.
+    fn hold(&mut self, slice: usize, held: &Held);
     /// All that it carries from step to step, slice by slice; for comparison.
-    fn carried(&self) -> Vec<(u64, Vec<i64>)>;
+    fn carried(&self) -> Vec<Vec<i64>>;
 }
 
 /// Spikes from a recorded run.
@@ -39,18 +41,26 @@ impl<'a> Replay<'a> {
     /// A replay on a machine.
     ///
     /// # Errors
-    /// If the trace is of another graph.
+    /// If the trace is of another graph, or does not say all that units need.
     pub fn new(machine: &'a Machine<'a>, trace: &'a ImageTrace) -> Result<Self, EngineError> {
+        if machine.timing.core.updates == Updates::Potential {
+            let what = "on this chip every neuron with a potential is updated, and a trace holds spikes, not potentials; \
+                        let the chip compute them (--live), or choose --set core.updates=event";
+            return Err(EngineError::Misfit(what.into()));
+        }
+        Self::beside(machine, trace)
+    }
+
+    /// A replay beside units that hold potentials themselves.
+    ///
+    /// # Errors
+    /// If the trace is of another graph.
+    pub fn beside(machine: &'a Machine<'a>, trace: &'a ImageTrace) -> Result<Self, EngineError> {
         let stages = &machine.graph.stages;
         let fits = trace.trains.len() == stages.len()
             && trace.trains.iter().zip(stages).all(|(train, stage)| train.fits(stage.grid));
         if !fits {
             let what = "the trace was recorded with another graph; record it again with this one";
-            return Err(EngineError::Misfit(what.into()));
-        }
-        if machine.timing.core.updates == Updates::Potential {
-            let what = "on this chip every neuron with a potential is updated, and a trace holds spikes, not potentials; \
-                        let the chip compute them (--live), or choose --set core.updates=event";
             return Err(EngineError::Misfit(what.into()));
         }
         Ok(Self { machine, trace })
@@ -75,7 +85,9 @@ impl Spikes for Replay<'_> {
 
     fn keep(&mut self, _: Range<u32>) {}
 
-    fn carried(&self) -> Vec<(u64, Vec<i64>)> {
+    fn hold(&mut self, _: usize, _: &Held) {}
+
+    fn carried(&self) -> Vec<Vec<i64>> {
         vec![]
     }
 }
@@ -193,8 +205,13 @@ impl Spikes for Live<'_> {
         self.kept_from = steps.start;
     }
 
-    fn carried(&self) -> Vec<(u64, Vec<i64>)> {
-        self.states.iter().map(|state| (state.operations(), state.carried())).collect()
+    fn hold(&mut self, slice: usize, held: &Held) {
+        let grid = self.machine.seats[slice].grid;
+        self.states[self.first[slice]..self.first[slice + 1]].iter_mut().for_each(|state| state.hold(grid, held));
+    }
+
+    fn carried(&self) -> Vec<Vec<i64>> {
+        self.states.iter().map(SliceState::carried).collect()
     }
 }
 

@@ -37,16 +37,21 @@ pub use fault::{Culprit, EngineError, Stall};
 pub use forecast::Forecast;
 pub use machine::Machine;
 pub use recorder::{Log, Recorder};
+pub use spans::Foreseen;
 pub use traffic::traffic;
 
 use drive::{Live, Replay};
 use run::{Run, Start};
+use spans::Steps;
 
 use crate::activity::Activity;
+use crate::functional::{self, FunctionalError, Spiking};
 use crate::graph::Graph;
 use crate::hardware::{Timing, Topology};
 use crate::program::Program;
-use crate::trace::ImageTrace;
+use crate::trace::{ImageTrace, Schedule};
+use std::num::NonZeroU32;
+use std::sync::OnceLock;
 
 /// Where the spikes come from.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +109,8 @@ impl Machine<'_> {
     /// # Errors
     /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
     pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
-        let (activity, _) = spans::run(self, Replay::new(self, trace)?, time_steps, trace.steps)?;
+        let (drive, steps) = (Replay::new(self, trace)?, Steps::on(self, time_steps, trace.steps));
+        let (activity, _) = spans::run(self, drive, steps, |_| Ok::<_, EngineError>(Foreseen { trace, held: &[] }))?;
         Ok(Outcome { activity, trace: None })
     }
 
@@ -153,7 +159,30 @@ impl AtRest<'_> {
     /// # Errors
     /// [`EngineError::Misfit`] if the image has another size, [`EngineError::Stall`] at a standstill.
     pub fn run(&self, image: &[u8], steps: u32) -> Result<Outcome, EngineError> {
-        let (activity, drives) = spans::run(self.machine, self.units.before(image)?, self.time_steps, steps)?;
+        let known = OnceLock::new();
+        self.run_foreseen(image, steps, |each| {
+            let options = functional::Options::exact(self.time_steps, Schedule::NextStep).held(steps, each);
+            let misfit = |fault: FunctionalError| EngineError::Misfit(fault.to_string());
+            let outcome = Spiking::new(self.machine.graph).run(image, &options).map_err(misfit)?;
+            let unrecorded = || EngineError::Misfit("the functional run was not recorded".into());
+            Foreseen::of(known.get_or_init(|| outcome)).ok_or_else(unrecorded)
+        })
+    }
+
+    /// The same. Where a chip with barriers runs spans of steps side by side, `foresee` is called once beside the first span,
+    /// for what a functional run of so many steps, with schedule [`Schedule::NextStep`], holds at the end of each span of the
+    /// given length. If that is wrong, all is run again in one piece.
+    ///
+    /// # Errors
+    /// As [`AtRest::run`], those of `foresee`, and [`EngineError::Misfit`] if what was foreseen is of another graph.
+    pub fn run_foreseen<'f, E: From<EngineError> + Send>(
+        &self,
+        image: &[u8],
+        steps: u32,
+        foresee: impl FnOnce(NonZeroU32) -> Result<Foreseen<'f>, E> + Send,
+    ) -> Result<Outcome, E> {
+        let (units, cut) = (self.units.before(image)?, Steps::on(self.machine, self.time_steps, steps));
+        let (activity, drives) = spans::run(self.machine, units, cut, foresee)?;
         Ok(Outcome { activity, trace: Some(Live::trace(self.machine, &drives, steps)) })
     }
 }

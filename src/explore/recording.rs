@@ -101,7 +101,7 @@ fn run(
     schedule: Schedule,
 ) -> Result<Recording, ExploreError> {
     let Setting { time_steps, semantics, settle, .. } = *setting;
-    let options = Options { time_steps, settle, semantics, schedule, record: true };
+    let options = Options { time_steps, settle, semantics, schedule, record: true, hold_every: None };
     let spiking = Spiking::new(&graph);
     let runs = functional::each_image(images, |_, image| {
         let outcome = spiking.run(image, &options)?;

@@ -35,6 +35,8 @@ pub trait Sum<S>:
     fn count(spikes: i32) -> Self;
     /// Its whole part, of which widths are counted.
     fn whole(self) -> i64;
+    /// The sum with this whole part, which fits, and nothing behind it.
+    fn of_whole(whole: i64) -> Self;
 }
 
 /// The numbers that a spiking graph can be run in.
@@ -80,6 +82,10 @@ macro_rules! whole_sum {
             #[inline]
             fn whole(self) -> i64 {
                 self.into()
+            }
+            #[inline]
+            fn of_whole(whole: i64) -> Self {
+                whole as Self
             }
         }
     };

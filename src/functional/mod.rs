@@ -27,7 +27,7 @@ pub use integer_ann::IntegerAnn;
 pub use neuron::NegativeThreshold;
 pub use probe::{Probe, probe};
 pub use quantised_ann::quantised_ann;
-pub use spiking::{Options, Outcome, Settle, Spiking};
+pub use spiking::{Held, Options, Outcome, Settle, Spiking};
 pub use sums::Emit;
 pub use values::Values;
 

@@ -3,6 +3,7 @@
 use super::arithmetic::{Arithmetic, Sum};
 use super::neuron::{self, NegativeThreshold};
 use super::packed::Packed;
+use super::spiking::Held;
 use super::sums::{Emit, add_row};
 use crate::graph::{Graph, Kernel, NeuronRule, Projection, Source, Stage, Synapses, Tap};
 use crate::trace::Widths;
@@ -134,6 +135,19 @@ impl<'g, S: Arithmetic, V: Sum<S> + Into<S::Wide>> Population<'g, S, V> {
             let bit = |(at, potential): (usize, &V)| u64::from(*potential != V::default()) << at;
             each(nth * 64, potentials.iter().enumerate().fold(0, |bits, potential| bits | bit(potential)));
         }
+    }
+
+    /// Takes over what its neurons hold in a run of a whole stage of shape `grid`. Counts of plain neurons stay what they are.
+    pub fn hold(&mut self, grid: Grid, held: &Held) {
+        let (region, whole) = (&self.region, grid.whole());
+        let places = || (0..region.neurons()).map(|local| region.global(local)).map(|(p, c)| whole.local(p, c));
+        let potentials = self.potentials.iter_mut().zip(places());
+        potentials.for_each(|(potential, place)| *potential = V::of_whole(held.potentials.at(place)));
+        if !held.counts.is_empty() {
+            let counts = self.counts.iter_mut().zip(places());
+            counts.for_each(|(count, place)| *count = held.counts.at(place) as i32);
+        }
+        self.restless = true;
     }
 
     /// Spike counts; potentials where nothing fires.

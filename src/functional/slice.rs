@@ -6,10 +6,11 @@ use super::attention::{Context, Scores, Softmax};
 use super::bounds::{Bounds, Extent};
 use super::max_pool::MaxPool;
 use super::population::Population;
+use super::spiking::Held;
 use super::sums::Emit;
 use crate::graph::{Graph, Stage, StageKind, Synapses};
 use crate::trace::Widths;
-use crate::units::{Region, StageId};
+use crate::units::{Grid, Region, StageId};
 
 /// The state of a region of a stage.
 ///
@@ -181,14 +182,22 @@ impl<'g, S: Arithmetic> SliceState<'g, S> {
         }
     }
 
-    /// What the region carries into the next step: potentials of neurons, and otherwise its values.
+    /// Takes over what neurons hold in a run of the whole stage, of shape `grid`; other regions stay what they are.
+    pub(crate) fn hold(&mut self, grid: Grid, held: &Held) {
+        match &mut self.unit {
+            Unit::Narrow(population) => population.hold(grid, held),
+            Unit::Wide(population) => population.hold(grid, held),
+            Unit::Input { .. } | Unit::MaxPool(_) | Unit::Scores(_) | Unit::Softmax(_) | Unit::Context(_) => {}
+        }
+    }
+
+    /// What the region carries into the next step: potentials of neurons, pixels, and otherwise its values.
     pub(crate) fn carried(&self) -> Vec<S::Wide> {
         match &self.unit {
             Unit::Narrow(population) => population.potentials(),
             Unit::Wide(population) => population.potentials(),
-            Unit::Input { .. } | Unit::MaxPool(_) | Unit::Scores(_) | Unit::Softmax(_) | Unit::Context(_) => {
-                self.values()
-            }
+            Unit::Input { pixels, .. } => pixels.iter().map(|&pixel| pixel.into()).collect(),
+            Unit::MaxPool(_) | Unit::Scores(_) | Unit::Softmax(_) | Unit::Context(_) => self.values(),
         }
     }
 

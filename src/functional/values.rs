@@ -15,6 +15,12 @@ pub enum Values {
     Wide(Vec<i64>),
 }
 
+impl Default for Values {
+    fn default() -> Self {
+        Self::Narrow(vec![])
+    }
+}
+
 impl Values {
     /// Room for `count` whole numbers from 0 to `most`.
     pub(super) fn counts(count: usize, most: u32) -> Self {
@@ -55,6 +61,17 @@ impl Values {
             Self::Words(all) => all.extend(values.iter().map(|&value| value.into() as i16)),
             Self::Narrow(all) => all.extend(values.iter().map(|&value| value.into() as i32)),
             Self::Wide(all) => all.extend(values.iter().map(|&value| value.into())),
+        }
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn at(&self, place: usize) -> i64 {
+        match self {
+            Self::Bytes(values) => values[place].into(),
+            Self::Words(values) => values[place].into(),
+            Self::Narrow(values) => values[place].into(),
+            Self::Wide(values) => values[place],
         }
     }
 

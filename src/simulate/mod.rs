@@ -15,7 +15,7 @@ pub use watch::{Unwatched, Watch};
 
 use crate::account::{self, Comparison, Run};
 use crate::activity::Activity;
-use crate::engine::{AtRest, Machine, Outcome};
+use crate::engine::{AtRest, Foreseen, Machine, Outcome};
 use crate::functional::{Options, Settle, Spiking};
 use crate::images::Images;
 use crate::network::Network;
@@ -23,6 +23,7 @@ use crate::profile::StepName;
 use crate::summary::{Agreement, RunSummary, Simulator};
 use crate::trace::{ImageTrace, Trace, Widths};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// Spans of steps for each thread, so that those of unlike length keep all of them busy; and most of them: each holds a copy of
 /// all potentials.
@@ -123,7 +124,15 @@ fn image(
     let (outcome, comparison) = compared(networks, image, options, watch)?;
     let trace = outcome.trace.ok_or(SimulateError::Unrecorded)?;
     let run = match units {
-        Some(units) => found(watch.step(StepName::Engine, || units.run(image, trace.steps))?, trace),
+        Some(units) => {
+            let held = OnceLock::new();
+            let foresee = |each| {
+                let again = Options { record: false, ..options.held(trace.steps, each) };
+                let outcome = watch.spiking(&networks.spiking, image, &again)?;
+                Ok::<_, SimulateError>(Foreseen { trace: &trace, held: held.get_or_init(|| outcome.held) })
+            };
+            found(watch.step(StepName::Engine, || units.run_foreseen(image, trace.steps, foresee))?, trace)
+        }
         None => replayed(machine, trace, options.time_steps, watch)?,
     };
     Ok(ImageRun { comparison: Some(comparison), ..run })
@@ -175,11 +184,18 @@ fn side_by_side(
     options: &Options,
     watch: &impl Watch,
 ) -> Result<ImageRun, SimulateError> {
-    let (outcome, chip) = rayon::join(
-        || watch.spiking(spiking, &[], options),
-        || watch.step(StepName::Engine, || units.run(&[], options.time_steps)),
-    );
-    Ok(found(chip?, outcome?.trace.ok_or(SimulateError::Unrecorded)?))
+    let known = OnceLock::new();
+    let run = |options: Options| watch.spiking(spiking, &[], &options).map(|outcome| known.get_or_init(|| outcome));
+    let foresee = |each| {
+        let outcome = run(options.held(options.time_steps, each))?;
+        Foreseen::of(outcome).ok_or(SimulateError::Unrecorded)
+    };
+    let chip = watch.step(StepName::Engine, || units.run_foreseen(&[], options.time_steps, foresee))?;
+    if known.get().is_none() {
+        run(*options)?;
+    }
+    let trace = known.into_inner().and_then(|outcome| outcome.trace);
+    Ok(found(chip, trace.ok_or(SimulateError::Unrecorded)?))
 }
 
 /// Replays the first `count` images of a trace, or all.

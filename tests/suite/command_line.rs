@@ -91,6 +91,7 @@ fn recorded() -> Trace {
         semantics: Semantics::EXACT,
         schedule: Schedule::SameStep,
         record: true,
+        hold_every: None,
     };
     let image = Spiking::new(&graph).run(sample::images(sample::SEED, 1).image(0), &options).unwrap().trace.unwrap();
     let (skeleton, fingerprint) = (graph.skeleton(), convert::fingerprint(&graph));

@@ -23,6 +23,7 @@ fn the_documented_list_is_a_network_that_runs_exactly() {
         semantics: Semantics::EXACT,
         schedule: Schedule::SameStep,
         record: false,
+        hold_every: None,
     };
     let outcome = Spiking::new(&graph).run(&image, &options).unwrap();
     assert_eq!(outcome.values, quantised_ann(&graph, &image, 4).unwrap());

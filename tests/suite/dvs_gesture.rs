@@ -45,6 +45,7 @@ fn functional(graph: &Graph<i32>, steps: u32) -> ImageTrace {
         semantics: Semantics::EXACT,
         schedule: Schedule::NextStep,
         record: true,
+        hold_every: None,
     };
     Spiking::new(graph).run(&[], &options).unwrap().trace.unwrap()
 }

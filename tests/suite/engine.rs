@@ -37,6 +37,7 @@ fn functional(graph: &Graph<i32>, image: &[u8], time_steps: u32, discipline: Dis
         semantics: Semantics::EXACT,
         schedule: schedule(discipline),
         record: true,
+        hold_every: None,
     };
     Spiking::new(graph).run(image, &options).unwrap()
 }

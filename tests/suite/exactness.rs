@@ -16,7 +16,7 @@ use spikemesh::trace::{Schedule, SpikeTrain, Widths};
 use spikemesh::units::{Region, StageId};
 
 fn options(time_steps: u32, schedule: Schedule) -> Options {
-    Options { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true }
+    Options { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true, hold_every: None }
 }
 
 fn run(graph: &Graph<i32>, image: &[u8], time_steps: u32, schedule: Schedule) -> Outcome {

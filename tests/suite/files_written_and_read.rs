@@ -139,6 +139,7 @@ fn the_spikes_of_the_real_network_come_back_bit_for_bit() {
         semantics: Semantics::EXACT,
         schedule: Schedule::SameStep,
         record: true,
+        hold_every: None,
     };
     let run = |at| Spiking::new(&graph).run(images.image(at), &options).unwrap().trace.unwrap();
     let trace = Trace {

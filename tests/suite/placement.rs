@@ -70,6 +70,7 @@ fn a_barrier_is_forecast_from_below_too() {
         semantics: spikemesh::functional::Semantics::EXACT,
         schedule: spikemesh::trace::Schedule::NextStep,
         record: true,
+        hold_every: None,
     };
     let outcome = spikemesh::functional::Spiking::new(&graph).run(images.image(0), &options).unwrap();
     let images = vec![outcome.trace.unwrap()];
@@ -119,6 +120,7 @@ fn searching_beats_the_hilbert_curve_by_a_quarter() {
         semantics: spikemesh::functional::Semantics::EXACT,
         schedule: spikemesh::trace::Schedule::SameStep,
         record: true,
+        hold_every: None,
     };
     let outcome = spikemesh::functional::Spiking::new(&graph).run(images.image(0), &options).unwrap();
     let images = vec![outcome.trace.unwrap()];

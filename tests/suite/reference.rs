@@ -29,6 +29,7 @@ fn options(time_steps: u32, settle: u32) -> Options {
         semantics: Semantics::REFERENCE,
         schedule: Schedule::SameStep,
         record: false,
+        hold_every: None,
     }
 }
 

@@ -35,6 +35,7 @@ fn case() -> Case {
         semantics: Semantics::EXACT,
         schedule: Schedule::SameStep,
         record: true,
+        hold_every: None,
     };
     let outcome = Spiking::new(&graph).run(sample::images(sample::SEED, 1).image(0), &options).unwrap();
     Case { graph, chip, program, outcome }

@@ -81,7 +81,7 @@ impl Graded<'_> {
     /// Runs a stage through all its steps; `None` where a value does not fit into its numbers.
     #[inline(always)]
     fn run<N: Kept>(&self, mut computing: impl Compute<N>, operations: u64) -> Result<Option<Ran>, FunctionalError> {
-        let &Options { time_steps, schedule, settle, semantics, record } = self.options;
+        let &Options { time_steps, schedule, settle, semantics, record, .. } = self.options;
         let mut ran = Ran::new(self.grid, self.last_input, self.options.time_steps);
         let neurons = self.grid.neurons();
         let accumulated = semantics.attention == Attention::Accumulated;

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod attention;
+mod held;
 mod linear;
 mod max_pool;
 mod neurons;
@@ -24,6 +25,7 @@ use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
 use crate::trace::{ImageTrace, Schedule};
 use crate::units::{Grid, StageId};
+pub use held::Held;
 use attention::Graded;
 use linear::Stream;
 use max_pool::Windows;
@@ -32,6 +34,7 @@ use neurons::Population;
 use rested::Rested;
 use spare::Spare;
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use synapses::Afferents;
 use train::Train;
@@ -58,13 +61,22 @@ pub struct Options {
     pub schedule: Schedule,
     /// Whether to keep all spikes and widths.
     pub record: bool,
+    /// Whether to keep what neurons hold, at the end of every so many steps.
+    pub hold_every: Option<NonZeroU32>,
 }
 
 impl Options {
     /// A recorded run until silence in the exact semantics: what a chip replays.
     #[must_use]
     pub fn exact(time_steps: u32, schedule: Schedule) -> Self {
-        Self { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true }
+        let (settle, semantics) = (Settle::ToSilence, Semantics::EXACT);
+        Self { time_steps, settle, semantics, schedule, record: true, hold_every: None }
+    }
+
+    /// The same for so many steps in all, at least T, and with what neurons hold at the end of every `each` of them.
+    #[must_use]
+    pub fn held(self, steps: u32, each: NonZeroU32) -> Self {
+        Self { settle: Settle::Steps(steps.saturating_sub(self.time_steps)), hold_every: Some(each), ..self }
     }
 }
 
@@ -87,6 +99,9 @@ pub struct Outcome {
     pub negative_spikes: Vec<u64>,
     /// The last step in which each stage sent anything; 0 where it never did.
     pub last_step: Vec<u32>,
+    /// What the neurons of each stage held on the way, where that was to be kept: entry `n` is that after `n + 1` times as many
+    /// steps as were asked for. None for stages without neurons.
+    pub held: Vec<Vec<Held>>,
 }
 
 /// A spiking graph ready to run: synapses laid out once for all images.
@@ -126,6 +141,7 @@ struct Ran {
     widths: Rested,
     /// Potentials of a readout after each step.
     potentials_by_step: Vec<Vec<i64>>,
+    held: Vec<Held>,
 }
 
 impl<'g> Spiking<'g> {
@@ -301,7 +317,7 @@ impl<'g> Spiking<'g> {
         ran
     }
 
-    fn outcome(&self, runs: Vec<Ran>, options: &Options) -> Outcome {
+    fn outcome(&self, mut runs: Vec<Ran>, options: &Options) -> Outcome {
         let steps = match options.settle {
             Settle::Steps(settle) => options.time_steps + settle,
             Settle::ToSilence => runs.iter().map(Ran::last_step).fold(options.time_steps, u32::max),
@@ -325,7 +341,13 @@ impl<'g> Spiking<'g> {
             spikes: runs.iter().map(|run| run.train.spikes).collect(),
             negative_spikes: runs.iter().map(|run| run.train.negative).collect(),
             last_step: runs.iter().map(|run| run.train.last_step).collect(),
+            held: runs.iter_mut().map(|run| std::mem::take(&mut run.held)).collect(),
         };
+        // a stage that came to rest earlier stays as it is
+        let times = options.hold_every.map_or(0, |each| steps / each) as usize;
+        for held in &mut outcome.held {
+            held.resize(if held.is_empty() { 0 } else { times }, held.last().cloned().unwrap_or_default());
+        }
         let widths = runs.iter().map(|run| run.widths.over(steps)).collect();
         let (values, trains): (_, Vec<Train>) = runs.into_iter().map(|run| (run.values, run.train)).unzip();
         outcome.values = values;
@@ -364,6 +386,7 @@ impl Ran {
             last_input,
             widths: Rested::new(time_steps),
             potentials_by_step: vec![],
+            held: vec![],
         }
     }
 

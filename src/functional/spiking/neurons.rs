@@ -83,7 +83,8 @@ impl Population<'_> {
     /// Whether positions go through all their steps at once: where nobody looks at potentials on the way.
     fn is_quick<V: Pod>(&self) -> bool {
         let signed = self.neurons.is_some_and(|neurons| neurons.rule == NeuronRule::Signed);
-        signed && !self.options.record && size_of::<V>() == size_of::<i32>()
+        let unseen = !self.options.record && self.options.hold_every.is_none();
+        signed && unseen && size_of::<V>() == size_of::<i32>()
     }
 
     /// Signed neurons of some channels.

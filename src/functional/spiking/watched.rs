@@ -1,6 +1,7 @@
 //! Neurons and readouts whose potentials are looked at on the way, by either rule and in whichever numbers they fit.
 
 use super::arrivals::Arrivals;
+use super::held::Holding;
 use super::neurons::Population;
 use super::spikes::Firing;
 use super::{FunctionalError, Options, Ran};
@@ -68,7 +69,7 @@ impl Population<'_> {
         let (least, most) = (self.least_steps(arrivals.last(position)), self.most_steps());
         let bias = self.bias_apart(position).get(first..).unwrap_or_default();
         let (mut sums, mut rests) = (arrivals.sums(position).get(first..).unwrap_or_default(), true);
-        let mut step = 0;
+        let (mut step, mut holding) = (0, Holding::new(self.options.hold_every, most));
         while step < most && (step < least || !rests) {
             step += 1;
             register.potentials.iter_mut().zip(sums).for_each(|(potential, &sum)| *potential += sum);
@@ -86,12 +87,23 @@ impl Population<'_> {
                 mark(&register.signs, &mut plus, &mut minus);
                 marks.fire(step as usize - 1, first, (plus[0], minus[0]));
             }
+            if let Some(nth) = holding.due(step) {
+                self.hold(nth, &register, ran);
+            }
         }
+        holding.left().for_each(|nth| self.hold(nth, &register, ran));
         if record {
             ran.widths.rest(step, &register.potentials[..register.there]);
         }
         ran.values.put(position * self.afferents.channels + first, &register.counts[..register.there]);
         rests || least == most
+    }
+
+    #[inline(always)]
+    fn hold<V: Copy + Into<i64>>(&self, nth: usize, register: &Register<V>, ran: &mut Ran) {
+        let Register { there, potentials, counts, .. } = register;
+        let signed = self.neurons.is_some_and(|neurons| neurons.rule == NeuronRule::Signed);
+        ran.hold(nth, &potentials[..*there], Some(&counts[..*there]).filter(|_| signed));
     }
 
     /// The biases of a position in whole registers, where they are not among what arrives.
@@ -104,9 +116,9 @@ impl Population<'_> {
     #[inline(always)]
     fn read_out<V: Sum<i32> + Into<i64> + Pod>(&self, position: usize, arrivals: &Arrivals<V>, ran: &mut Ran) {
         let channels = self.afferents.channels;
-        let bias = self.bias_apart(position);
+        let (bias, steps) = (self.bias_apart(position), self.least_steps(self.last_input));
+        let mut holding = Holding::new(self.options.hold_every, steps);
         let (mut potentials, mut sums) = (vec![V::default(); channels], arrivals.sums(position));
-        let steps = self.least_steps(self.last_input);
         for step in 1..=steps {
             potentials.iter_mut().zip(sums).for_each(|(potential, &sum)| *potential += sum);
             sums = sums.get(arrivals.width..).unwrap_or_default();
@@ -117,7 +129,11 @@ impl Population<'_> {
             if self.options.record {
                 ran.widths.count(step, &potentials);
             }
+            if let Some(nth) = holding.due(step) {
+                ran.hold(nth, &potentials, None);
+            }
         }
+        holding.left().for_each(|nth| ran.hold(nth, &potentials, None));
         if self.options.record {
             ran.widths.rest(steps, &potentials);
         }
