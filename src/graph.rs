@@ -399,4 +399,11 @@ impl<S: Number> Synapses<S> {
         }
         sources
     }
+
+    /// The bias of a neuron of a stage of shape `grid`, whose biases are given for each channel or for each neuron.
+    #[must_use]
+    pub fn bias_of(&self, grid: Grid, (position, channel): (u32, u32)) -> S {
+        let each = self.bias.len() == grid.channels as usize;
+        self.bias[if each { channel as usize } else { grid.whole().local(position, channel) }]
+    }
 }

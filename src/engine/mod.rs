@@ -85,6 +85,8 @@ pub struct Outcome {
     pub activity: Activity,
     /// Who fired when; absent where spikes came from a trace.
     pub trace: Option<ImageTrace>,
+    /// In how many spans of steps it ran, side by side; nothing else depends on it.
+    pub spans: usize,
 }
 
 /// Runs one image on one chip; for several images make a [`Machine`] once.
@@ -110,8 +112,9 @@ impl Machine<'_> {
     /// [`EngineError::Misfit`] if the trace is of another graph, [`EngineError::Stall`] at a standstill.
     pub fn replay(&self, trace: &ImageTrace, time_steps: u32) -> Result<Outcome, EngineError> {
         let (drive, steps) = (Replay::new(self, trace)?, Steps::on(self, time_steps, trace.steps));
-        let (activity, _) = spans::run(self, drive, steps, |_| Ok::<_, EngineError>(Foreseen { trace, held: &[] }))?;
-        Ok(Outcome { activity, trace: None })
+        let foresee = |_| Ok::<_, EngineError>(Foreseen { trace, held: &[] });
+        let (activity, drives) = spans::run(self, drive, steps, foresee)?;
+        Ok(Outcome { activity, trace: None, spans: drives.len() })
     }
 
     /// The same, with somebody who watches; that changes nothing.
@@ -126,7 +129,7 @@ impl Machine<'_> {
     ) -> Result<Outcome, EngineError> {
         let start = Start::first(self, Replay::new(self, trace)?);
         let done = Run::new(self, start, recorder, time_steps, trace.steps).finish()?;
-        Ok(Outcome { activity: spans::join(self, &[done]), trace: None })
+        Ok(Outcome { activity: spans::join(self, &[done]), trace: None, spans: 1 })
     }
 
     /// The units at rest, ready to compute spikes; image and biases flow in the steps up to `time_steps`.
@@ -183,6 +186,6 @@ impl AtRest<'_> {
     ) -> Result<Outcome, E> {
         let (units, cut) = (self.units.before(image)?, Steps::on(self.machine, self.time_steps, steps));
         let (activity, drives) = spans::run(self.machine, units, cut, foresee)?;
-        Ok(Outcome { activity, trace: Some(Live::trace(self.machine, &drives, steps)) })
+        Ok(Outcome { activity, trace: Some(Live::trace(self.machine, &drives, steps)), spans: drives.len() })
     }
 }

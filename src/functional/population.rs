@@ -209,10 +209,8 @@ fn fire<S: Arithmetic, V: Sum<S>>(
 
 /// The biases of the neurons of a region, given for each channel or for each neuron of the grid; none if all of them are zero.
 fn bias<S: Arithmetic>(synapses: &Synapses<S>, grid: Grid, region: &Region) -> Vec<S> {
-    let (each, whole) = (synapses.bias.len() == grid.channels as usize, grid.whole());
     let neurons = (0..region.neurons()).map(|local| region.global(local));
-    let at = |(position, channel)| if each { channel as usize } else { whole.local(position, channel) };
-    let bias: Vec<S> = neurons.map(|neuron| synapses.bias[at(neuron)]).collect();
+    let bias: Vec<S> = neurons.map(|neuron| synapses.bias_of(grid, neuron)).collect();
     if bias.iter().all(|&of| of == S::default()) { vec![] } else { bias }
 }
 

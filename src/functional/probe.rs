@@ -38,7 +38,7 @@ pub fn probe(
         .map(|neuron| {
             let (position, channel) = (neuron / of.grid.channels, neuron % of.grid.channels);
             let input = |step: u32| arriving(graph, image, synapses, (position, channel), step);
-            let bias = i64::from(synapses.bias.get(channel as usize).copied().unwrap_or(0));
+            let bias = i64::from(synapses.bias_of(of.grid, (position, channel)));
             let mut spikes = vec![0; image.steps as usize];
             for (step, spike) in (1..).zip(&mut spikes) {
                 image.train(stage).visit(step, of.grid, &one(position, channel), |_, _, value| *spike = value);

@@ -65,6 +65,9 @@ fn agreed(graph: &Graph<i32>, image: &[u8], time_steps: u32, hardware: &Hardware
     for spans in [2, 3, 100] {
         machine.spans = spans;
         let in_spans = machine.live(image, time_steps, trace.steps).unwrap();
+        let barrier = hardware.timing.step.discipline == Discipline::Barrier;
+        let cut = trace.steps.div_ceil(trace.steps.div_ceil(spans)) as usize;
+        assert_eq!(in_spans.spans, if barrier { cut } else { 1 }, "all spans end as foreseen");
         assert_eq!(in_spans.activity, live.activity, "in {spans} spans");
         assert_eq!(in_spans.trace.as_ref(), Some(&computed), "in {spans} spans");
         assert_eq!(machine.replay(&trace, time_steps).unwrap().activity, live.activity, "in {spans} spans");

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spikemesh::convert::{self, Precision};
 use spikemesh::functional::slice::SliceState;
 use spikemesh::functional::{
-    IntegerAnn, Options, Outcome, Semantics, Settle, Spiking, each_image, input, quantised_ann,
+    IntegerAnn, Options, Outcome, Probe, Semantics, Settle, Spiking, each_image, input, probe, quantised_ann,
 };
 use spikemesh::graph::{Graph, NeuronRule, StageKind};
 use spikemesh::images::Images;
@@ -14,6 +14,7 @@ use spikemesh::load;
 use spikemesh::reach::Reach;
 use spikemesh::trace::{Schedule, SpikeTrain, Widths};
 use spikemesh::units::{Region, StageId};
+use std::num::NonZeroU32;
 
 fn options(time_steps: u32, schedule: Schedule) -> Options {
     Options { time_steps, settle: Settle::ToSilence, semantics: Semantics::EXACT, schedule, record: true, hold_every: None }
@@ -21,6 +22,35 @@ fn options(time_steps: u32, schedule: Schedule) -> Options {
 
 fn run(graph: &Graph<i32>, image: &[u8], time_steps: u32, schedule: Schedule) -> Outcome {
     Spiking::new(graph).run(image, &options(time_steps, schedule)).unwrap()
+}
+
+/// What flows into the first neurons of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Currents {
+    OfChannels,
+    OfNeurons,
+    /// And nothing else does.
+    Alone,
+}
+
+impl Currents {
+    fn into(self, mut graph: Graph<i32>) -> Graph<i32> {
+        let first = graph.stages.iter_mut().find_map(|stage| match &mut stage.kind {
+            StageKind::Neurons(neurons) => Some((stage.grid, &mut neurons.synapses)),
+            _ => None,
+        });
+        let Some((grid, synapses)) = first.filter(|_| self != Self::OfChannels) else { return graph };
+        let bias = |at: usize| synapses.bias[at % synapses.bias.len()] + (at * at % 7) as i32 - 3;
+        synapses.bias = (0..grid.neurons()).map(bias).collect();
+        if self == Self::Alone {
+            synapses.projections.clear();
+        }
+        graph
+    }
+}
+
+fn currents() -> impl Strategy<Value = Currents> {
+    prop_oneof![Just(Currents::OfChannels), Just(Currents::OfNeurons), Just(Currents::Alone)]
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {
@@ -172,9 +202,10 @@ proptest! {
 
     #[test]
     fn a_run_is_the_same_whether_it_is_recorded_or_not(
-        plan in plan(), time_steps in 1u32..=6, schedule in schedule(), settle in proptest::option::of(1u32..4),
+        plan in plan(), currents in currents(), time_steps in 1u32..=6, schedule in schedule(),
+        settle in proptest::option::of(1u32..4),
     ) {
-        let (graph, image) = (plan.graph(), plan.image(&plan.graph()));
+        let (graph, image) = (currents.into(plan.graph()), plan.image(&plan.graph()));
         let exact = options(time_steps, schedule);
         let recorded = settle.map_or(exact, |settle| {
             Options { settle: Settle::Steps(settle), semantics: Semantics::REFERENCE, ..exact }
@@ -183,6 +214,32 @@ proptest! {
         let wanted = Outcome { trace: None, ..spiking.run(&image, &recorded).unwrap() };
         let found = spiking.run(&image, &Options { record: false, ..recorded }).unwrap();
         prop_assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn what_neurons_hold_on_the_way_is_what_a_probe_finds(
+        plan in plan(), plain in any::<bool>(), currents in currents(), time_steps in 1u32..=6,
+        schedule in schedule(), each in 1u32..=4, record in any::<bool>(),
+    ) {
+        let rule = if plain { NeuronRule::Plain } else { NeuronRule::Signed };
+        let plan = Plan { rule, ..plan };
+        let (graph, image) = (currents.into(plan.graph()), plan.image(&plan.graph()));
+        let trace = run(&graph, &image, time_steps, schedule).trace.unwrap();
+        let options = Options { hold_every: NonZeroU32::new(each), record, ..options(time_steps, schedule) };
+        let outcome = Spiking::new(&graph).run(&image, &options).unwrap();
+        for (id, held) in graph.ids().zip(&outcome.held) {
+            let neurons: Vec<u32> = (0..graph.stage(id).grid.neurons() as u32).collect();
+            let probes = probe(&graph, &trace, schedule, time_steps, id, &neurons);
+            prop_assert_eq!(held.len() as u32, if probes.is_empty() { 0 } else { trace.steps / each });
+            for (held, step) in held.iter().zip((each..).step_by(each as usize)) {
+                let potentials: Vec<i64> = probes.iter().map(|probe| probe.after[step as usize - 1]).collect();
+                prop_assert_eq!(&held.potentials, &potentials, "{} after step {}", graph.stage(id).name, step);
+                let count = |probe: &Probe| probe.spikes[..step as usize].iter().copied().map(i64::from).sum();
+                let counts: Vec<i64> = probes.iter().map(count).collect();
+                let signed = !plain && probes.iter().all(|probe| probe.threshold.is_some());
+                prop_assert_eq!(&held.counts, &if signed { counts } else { vec![] });
+            }
+        }
     }
 
     #[test]

@@ -23,10 +23,10 @@ pub(super) struct Holding {
 }
 
 impl Holding {
-    /// At the end of every `each` steps of so many, and once at least.
+    /// At the end of every `each` steps of so many, after which all stays as it is.
     #[inline(always)]
     pub fn new(each: Option<NonZeroU32>, steps: u32) -> Self {
-        let times = each.map_or(0, |each| (steps / each).max(1) as usize);
+        let times = each.map_or(0, |each| steps.div_ceil(each.get()) as usize);
         Self { each: each.map_or(0, NonZeroU32::get), nth: 0, times }
     }
 
