@@ -190,7 +190,14 @@ fn table(
             let spiking = profile::laid_out(&graph);
             let run = |image: &[u8], time_steps, settle| {
                 let (settle, schedule) = (Settle::Steps(settle), Schedule::SameStep);
-                let options = Options { time_steps, settle, semantics: plan.semantics, schedule, record: false, hold_every: None };
+                let options = Options {
+                    time_steps,
+                    settle,
+                    semantics: plan.semantics,
+                    schedule,
+                    record: false,
+                    hold_every: None,
+                };
                 Ok(profile::spiking(&spiking, image, &options)?.logits_by_step)
             };
             rows(&run, images, plan, progress)?

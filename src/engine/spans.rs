@@ -212,7 +212,10 @@ impl<'m, D: Spikes> Ahead<'m, D> {
 fn follows(kind: &StageKind<i32>) -> bool {
     match kind {
         StageKind::Input(_) | StageKind::Neurons(_) | StageKind::Readout { .. } => false,
-        StageKind::MaxPool { .. } | StageKind::Scores { .. } | StageKind::Softmax { .. } | StageKind::Context { .. } => true,
+        StageKind::MaxPool { .. }
+        | StageKind::Scores { .. }
+        | StageKind::Softmax { .. }
+        | StageKind::Context { .. } => true,
     }
 }
 

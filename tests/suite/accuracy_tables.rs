@@ -46,7 +46,8 @@ fn scored(logits: &[Vec<f32>], labels: &[u32]) -> [f64; 3] {
 fn cell(network: &Network, images: &Images, semantics: Semantics, time_steps: u32, settle: u32) -> [f64; 3] {
     let graph = convert::quantise(&convert::fold(network).unwrap(), &Precision::default()).unwrap();
     let settle = Settle::Steps(settle);
-    let options = Options { time_steps, settle, semantics, schedule: Schedule::SameStep, record: false, hold_every: None };
+    let options =
+        Options { time_steps, settle, semantics, schedule: Schedule::SameStep, record: false, hold_every: None };
     let spiking = Spiking::new(&graph);
     let logits = (0..images.len()).map(|at| {
         let steps = spiking.run(images.image(at), &options).unwrap().logits_by_step;

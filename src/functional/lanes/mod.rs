@@ -32,7 +32,7 @@ pub(super) use pairs::{Pairs, Strip};
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};
 pub(super) use raster::{Done, Marks, Raster};
 pub(super) use reached::{Reached, Row as WordRow, Sent, WORDS};
-pub(super) use rows::{Bundle, List, Rows};
+pub(super) use rows::{BURST, Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
 pub(super) use shares::{BLOCK, Block, MOST_ROWS, Scale, Shares};
 pub(super) use signs::{Signs, Spread, WORD, count_rows, count_steps, list, mark, spread};
@@ -85,6 +85,8 @@ impl Set {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vbmi2")
+                    && is_x86_feature_detected!("bmi2")
                     && is_x86_feature_detected!("popcnt")
             }
             Self::Avx2 => is_x86_feature_detected!("avx2"),

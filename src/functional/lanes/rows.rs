@@ -11,7 +11,7 @@ use super::{LANES, Level, Set};
 use std::arch::x86_64::*;
 
 /// So many rows sum up to less than 2^16 in each byte.
-const BURST: usize = 256;
+pub(in crate::functional) const BURST: usize = 256;
 
 /// Rows of weights of −127 to 127, each kept as `128 + weight` in a byte, two columns to a word of 16 bits: one addition of
 /// words adds up both, and a second one the upper bytes by themselves, from which the lower ones follow.
@@ -80,6 +80,39 @@ impl Rows {
         }
     }
 
+    /// Spans of columns that are summed up together: the first column, and how many there are.
+    pub fn spans(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        spans(self.words).map(|(first, span)| (2 * first, 2 * span))
+    }
+
+    /// Sums of a span of columns: a row of words for the codes between every two `ends`.
+    ///
+    /// # Panics
+    /// If codes are no rows, or more than [`BURST`] together; if there is no such span, or no room.
+    pub fn sum(&self, level: Level, (first, span): (usize, usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
+        let (first, span, count) = (first / 2, span / 2, (self.rows.len() / self.words.max(1)) as u32);
+        assert!(first + span <= self.words && ends.len().saturating_sub(1) * 2 * span <= sums.len());
+        let [begin, end] = [ends.first(), ends.last()].map(|end| end.map_or(0, |&end| end as usize));
+        assert!(codes[begin..end].iter().fold(true, |all, &code| all & (code < count)));
+        let table = (&self.rows[first..], self.words);
+        for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
+            let codes = &codes[begin..end][ends[0] as usize - begin..ends[1] as usize - begin];
+            assert!(codes.len() <= BURST);
+            match (level.0, span) {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instructions, and all rows lie within the table
+                (Set::Avx512, 64) => unsafe { avx512_words::<2>(table, codes, sums) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above
+                (Set::Avx512, _) => unsafe { avx512_words::<1>(table, codes, sums) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instructions
+                (Set::Avx2, _) => unsafe { avx2_words((table, span), codes, sums) },
+                (_, _) => words((table, span), codes, sums),
+            }
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn avx512(&self, (first, span): (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
@@ -141,6 +174,67 @@ fn avx2(of: &Rows, span: (usize, usize), codes: &[&[u32]], lists: &[List], sums:
     of.add_lists(span, codes, lists, sums);
 }
 
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2_words(table: ((&[u16], usize), usize), codes: &[u32], sums: &mut [i16]) {
+    words(table, codes, sums);
+}
+
+/// Sums of a span as words.
+#[inline(always)]
+fn words((table, span): ((&[u16], usize), usize), codes: &[u32], sums: &mut [i16]) {
+    let mut wide = [0; 128];
+    match span {
+        64 => add_span::<64>(table, (codes, 0), 1, &mut wide),
+        32 => add_span::<32>(table, (codes, 0), 1, &mut wide),
+        16 => add_span::<16>(table, (codes, 0), 1, &mut wide),
+        _ => add_span::<8>(table, (codes, 0), 1, &mut wide),
+    }
+    sums.iter_mut().zip(wide).for_each(|(sum, wide)| *sum = wide as i16);
+}
+
+/// The same, of `Z` registers of words.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn avx512_words<const Z: usize>((table, words): (&[u16], usize), codes: &[u32], sums: &mut [i16]) {
+    let (low, high) = sums.split_at_mut(sums.len() / 2);
+    let there = u32::MAX >> (32 - low.len().min(32));
+    // SAFETY: as for the caller
+    let [both, upper] = unsafe { sum_up::<Z>((table, words, there), (codes, 0)) };
+    for (half, to) in [(both, low), (upper, high)] {
+        for (sum, to) in half.into_iter().zip(to.chunks_mut(2 * LANES)) {
+            // SAFETY: only the sums that are there are stored
+            unsafe { _mm512_mask_storeu_epi16(to.as_mut_ptr(), there, sum) };
+        }
+    }
+}
+
+/// Sums of up to [`BURST`] rows, as words: of the lower bytes, and of the upper ones.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn sum_up<const Z: usize>(
+    (table, words, there): (&[u16], usize, u32),
+    (codes, first): (&[u32], u32),
+) -> [[__m512i; Z]; 2] {
+    let (mut both, mut upper) = ([_mm512_setzero_si512(); Z], [_mm512_setzero_si512(); Z]);
+    for code in codes {
+        // SAFETY: the row lies within the table, and the words of it that are there are loaded
+        let from = unsafe { table.as_ptr().add(code.wrapping_add(first) as usize * words) };
+        for (z, (both, upper)) in both.iter_mut().zip(&mut upper).enumerate() {
+            let row = unsafe { _mm512_maskz_loadu_epi16(there, from.add(z * 32).cast()) };
+            *both = _mm512_add_epi16(*both, row);
+            *upper = _mm512_add_epi16(*upper, _mm512_srli_epi16::<8>(row));
+        }
+    }
+    let excess = _mm512_set1_epi16((128 * codes.len()) as i16);
+    for (both, upper) in both.iter_mut().zip(&mut upper) {
+        *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
+        *upper = _mm512_sub_epi16(*upper, excess);
+    }
+    [both, upper]
+}
+
 /// One span of `Z` registers of words, whose sums stay in registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -157,25 +251,12 @@ unsafe fn avx512_span<const Z: usize>(
     let (mut held, mut held_gain, mut holds) = ([[zero; Z]; 2], 0, false);
     for list in lists {
         for codes in codes[list.from][list.start..list.end].chunks(BURST) {
-            let (mut both, mut upper) = ([zero; Z], [zero; Z]);
-            for code in codes {
-                // SAFETY: the row lies within the table, and the words of it that are there are loaded
-                let from = unsafe { table.as_ptr().add(code.wrapping_add(list.first) as usize * words) };
-                for (z, (both, upper)) in both.iter_mut().zip(&mut upper).enumerate() {
-                    let row = unsafe { _mm512_maskz_loadu_epi16(there, from.add(z * 32).cast()) };
-                    *both = _mm512_add_epi16(*both, row);
-                    *upper = _mm512_add_epi16(*upper, _mm512_srli_epi16::<8>(row));
-                }
-            }
-            let excess = _mm512_set1_epi16((128 * codes.len()) as i16);
-            for (both, upper) in both.iter_mut().zip(&mut upper) {
-                *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
-                *upper = _mm512_sub_epi16(*upper, excess);
-            }
+            // SAFETY: as for the caller
+            let now = unsafe { sum_up::<Z>((table, words, there), (codes, list.first)) };
             if holds {
-                fold(&mut all, held, [both, upper], (held_gain, list.gain));
+                fold(&mut all, held, now, (held_gain, list.gain));
             }
-            (held, held_gain, holds) = ([both, upper], list.gain, !holds);
+            (held, held_gain, holds) = (now, list.gain, !holds);
         }
     }
     if holds {
@@ -285,6 +366,23 @@ mod tests {
                 let wanted: Vec<i32> = (0..columns).map(|column| 5 - 3 * sum(column)).collect();
                 assert_eq!(sums[..columns], wanted, "{level:?}, {columns} columns, {count} rows");
                 assert!(sums[columns..].iter().all(|&sum| sum == 5));
+                let chosen = &chosen[..chosen.len().min(BURST)];
+                let ends = [0, chosen.len() as u32 / 2, chosen.len() as u32 / 2, chosen.len() as u32];
+                for (first, span) in rows.spans() {
+                    let mut sums = vec![5; 4 * span];
+                    rows.sum(level, (first, span), (chosen, &ends), &mut sums);
+                    let parts = [&chosen[..chosen.len() / 2], &[], &chosen[chosen.len() / 2..]];
+                    for (part, sums) in parts.into_iter().zip(sums.chunks_exact(span)) {
+                        let there = first..columns.min(first + span);
+                        let sum = |column| part.iter().map(|&row| weight(row as usize, column)).sum::<i32>() as i16;
+                        assert_eq!(
+                            sums[..there.len()],
+                            there.map(sum).collect::<Vec<_>>(),
+                            "{level:?}, {columns} columns"
+                        );
+                    }
+                    assert!(sums[3 * span..].iter().all(|&sum| sum == 5));
+                }
             }
         }
     }

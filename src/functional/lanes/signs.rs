@@ -353,7 +353,7 @@ fn list_avx2<'a>(
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi2,popcnt")]
 fn list_avx512<'a>(
     rows: impl Iterator<Item = (Signs<'a>, u32)>,
     (channels, count): (u32, usize),
@@ -362,20 +362,33 @@ fn list_avx512<'a>(
     let mut length = codes.len();
     codes.resize(length + count + LANES, 0);
     let behind = _mm512_set1_epi32(channels as i32);
-    let ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let ramp: [u8; WORD] = std::array::from_fn(|at| at as u8);
+    // SAFETY: it is one register
+    let ramp = unsafe { _mm512_loadu_si512(ramp.as_ptr().cast()) };
     for (signs, first) in rows {
-        let (mut code, mut left) = (_mm512_add_epi32(ramp, _mm512_set1_epi32(first as i32)), channels as usize);
+        let mut first = first;
         for (&plus, &minus) in signs.plus.iter().zip(signs.minus) {
-            for part in 0..left.min(WORD).div_ceil(LANES) {
-                let fired = ((plus | minus) >> (part * LANES)) as u16;
-                let signed = _mm512_mask_add_epi32(code, (minus >> (part * LANES)) as u16, code, behind);
+            let fired = plus | minus;
+            let mut places = _mm512_maskz_compress_epi8(fired, ramp);
+            let (mut left, mut below) = (fired.count_ones() as usize, _pext_u64(minus, fired));
+            loop {
+                let code = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(places));
+                let code = _mm512_add_epi32(code, _mm512_set1_epi32(first as i32));
                 let to = &mut codes[length..length + LANES];
                 // SAFETY: there is one register
-                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(fired, signed)) };
-                length += fired.count_ones() as usize;
-                code = _mm512_add_epi32(code, _mm512_set1_epi32(LANES as i32));
+                unsafe {
+                    let signed = _mm512_mask_add_epi32(code, below as u16, code, behind);
+                    _mm512_storeu_si512(to.as_mut_ptr().cast(), signed);
+                }
+                length += left.min(LANES);
+                if left <= LANES {
+                    break;
+                }
+                left -= LANES;
+                below >>= LANES;
+                places = _mm512_shuffle_i64x2::<0b00_11_10_01>(places, places);
             }
-            left = left.saturating_sub(WORD);
+            first += WORD as u32;
         }
         ends.push(length as u32);
     }

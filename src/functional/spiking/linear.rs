@@ -49,6 +49,12 @@ impl Population<'_> {
     #[inline(always)]
     pub fn behind_linear(&self, stream: &mut Option<Stream>) -> Result<Option<Ran>, FunctionalError> {
         let Some((afferent, short)) = self.linear() else { return Ok(None) };
+        let sources: Vec<(&Train, i32)> = self.sources(afferent).collect();
+        if let Some((spikes, rows)) = self.few(short, &sources)
+            && let Some(ran) = self.behind_few(short, spikes, rows)?
+        {
+            return Ok(Some(ran));
+        }
         if stream.as_ref().is_none_or(|stream| stream.sources != afferent.sources) {
             let memory = stream.take().map_or_else(|| (Pairs::new(short.inputs), vec![]), |it| (it.pairs, it.words));
             *stream = self.stream(afferent, short.inputs, memory);
@@ -62,12 +68,12 @@ impl Population<'_> {
     #[inline(always)]
     fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
         let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
-        let (delay, mut ran) = (self.options.schedule.delay(), Ran::new(grid, self.last_input, time_steps));
-        let most = self.most_steps();
-        let mut fired = Firing::of_steps(self.level, grid, most);
+        let delay = self.options.schedule.delay() as usize;
+        let mut ran = Ran::new(grid, self.last_input, time_steps);
+        let mut fired = Firing::of_steps(self.level, grid, self.most_steps());
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
-        let (mut sums, mut rests, driven) = (Aligned::default(), true, self.driven() as usize);
+        let (mut sums, mut rests) = (Aligned::default(), true);
         let (groups, block) = (short.packed.groups(), if stream.words.is_empty() { 1 } else { BLOCK });
         for (strip, first) in
             short.packed.strips().flat_map(|strip| (0..grid.positions()).step_by(block).map(move |at| (strip, at)))
@@ -86,17 +92,12 @@ impl Population<'_> {
             for position in block {
                 let ends = [position, position + 1].map(|position| (stream.firsts[position] - from) * strip.width());
                 let rows = stream.firsts[position + 1] - stream.firsts[position];
-                let last = if rows == 0 { 0 } else { rows as u32 + delay };
-                let least = self.least_steps(last);
                 let mut marks = fired.marks(position);
                 for panel in 0..strip.panels {
                     let first = strip.first + panel * strip.width();
                     let neurons = first..channels.min(first + strip.width());
-                    let bias = self.afferents.registers_of_bias(position);
-                    let rows = &sums[panel * size..][ends[0]..ends[1]];
-                    let numbers = Numbers::Sums { rows, delay: delay as usize };
-                    let inflow = Inflow { numbers, bias: &bias[first..], driven };
-                    let course = Course { inflow, steps: (least as usize, most as usize) };
+                    let numbers = Numbers::Sums { rows: &sums[panel * size..][ends[0]..ends[1]], delay };
+                    let course = self.course((position, first), (rows, numbers));
                     let counts = (&mut ran.values, position * channels + first);
                     rests &= self.signed(neurons).run_word(self.level, course, counts, (&mut marks, first));
                 }
@@ -104,8 +105,27 @@ impl Population<'_> {
                 fired.raster().add(position, done);
             }
         }
-        ran.train = Train::spikes(grid, fired);
-        if rests { Ok(ran) } else { Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 }) }
+        self.finished(ran, fired, rests)
+    }
+
+    /// What neurons of a position go through to which so many rows of numbers come, from a channel on.
+    #[inline(always)]
+    pub fn course<'a>(
+        &'a self,
+        (position, first): (usize, usize),
+        (rows, numbers): (usize, Numbers<'a>),
+    ) -> Course<'a> {
+        let last = if rows == 0 { 0 } else { rows as u32 + self.options.schedule.delay() };
+        let bias = &self.afferents.registers_of_bias(position)[first..];
+        let inflow = Inflow { numbers, bias, driven: self.driven() as usize };
+        Course { inflow, steps: (self.least_steps(last) as usize, self.most_steps() as usize) }
+    }
+
+    /// What was fired, where all neurons have come to rest.
+    pub fn finished(&self, mut ran: Ran, fired: Firing, rests: bool) -> Result<Ran, FunctionalError> {
+        ran.train = Train::spikes(self.grid, fired);
+        let restless = || FunctionalError::Restless { stage: self.name.to_string(), steps: self.most_steps() + 1 };
+        rests.then_some(ran).ok_or_else(restless)
     }
 
     /// What the sources of a projection send, of `inputs` channels, as far as it arrives; `None` where it does not fit.
