@@ -9,7 +9,7 @@ use std::time::Instant;
 /// Billions of operations a second.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// Products of bytes, added up.
+    /// Products of bytes, added up, of operands that the first cache holds.
     pub products: f64,
     /// Weights of 8 bits of single spikes, added up row by row, from a table that fits into the second cache.
     pub rows: f64,
@@ -26,13 +26,20 @@ pub struct Limits {
 #[repr(align(64))]
 struct Lined<T>(T);
 
+/// Words of a row, each of two weights.
+const WORDS: usize = 64;
+
 impl Limits {
     /// The best of what is known and of what is measured now.
     pub fn measure(known: Option<Self>) -> Self {
         let known = known.unwrap_or(Self { products: 0.0, rows: 0.0, neurons: 0.0, counts: 0.0, look_ups: 0.0 });
+        let word = |row: usize, at: usize| ((row * WORDS + at) * 7919 % 65521) as u16;
+        let table: Vec<Lined<[u16; WORDS]>> =
+            (0..1024).map(|row| Lined(std::array::from_fn(|at| word(row, at)))).collect();
+        let order: Vec<usize> = (0..1024).map(|n| n * 397 % 1024).collect();
         Self {
             products: best(known.products, products),
-            rows: best(known.rows, rows),
+            rows: best(known.rows, || rows(&table, &order)),
             neurons: best(known.neurons, neurons),
             counts: best(known.counts, counts),
             look_ups: best(known.look_ups, look_ups),
@@ -64,17 +71,28 @@ fn products() -> u64 {
     products_plain()
 }
 
+/// Six rows of 256 bytes with 64 columns, whose weights the first cache holds.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn products_of_512_bits() -> u64 {
-    use std::arch::x86_64::{_mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_reduce_add_epi32, _mm512_set1_epi32};
-    let (rounds, mut sums) = (20_000, [_mm512_set1_epi32(0); 16]);
-    let (a, b) = (_mm512_set1_epi32(black_box(0x0102_0304)), _mm512_set1_epi32(black_box(0x0506_0708)));
+    use std::arch::x86_64::{_mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_set1_epi32};
+    let weights = black_box([Lined([0x0506_0708u32; 64]); 64]);
+    let inputs = black_box([[0x0102_0304; 6]; 64]);
+    let (rounds, mut sums) = (200, [[_mm512_set1_epi32(0); 4]; 6]);
     for _ in 0..rounds {
-        sums.iter_mut().for_each(|sum| *sum = _mm512_dpbusd_epi32(*sum, a, b));
+        for (weights, inputs) in weights.iter().zip(&inputs) {
+            // SAFETY: there are four registers
+            let columns: [_; 4] =
+                std::array::from_fn(|at| unsafe { _mm512_loadu_si512(weights.0.as_ptr().add(16 * at).cast()) });
+            for (sums, &input) in sums.iter_mut().zip(inputs) {
+                let input = _mm512_set1_epi32(input);
+                sums.iter_mut().zip(columns).for_each(|(sum, column)| *sum = _mm512_dpbusd_epi32(*sum, input, column));
+            }
+        }
+        black_box(&inputs);
     }
-    black_box(_mm512_reduce_add_epi32(sums.into_iter().fold(a, |all, sum| _mm512_add_epi32(all, sum))));
-    rounds * 16 * 64
+    black_box(sums.as_flattened().iter().map(|&sum| _mm512_reduce_add_epi32(sum)).fold(0, i32::wrapping_add));
+    rounds * 6 * 256 * 64
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -105,23 +123,27 @@ fn products_plain() -> u64 {
     1_000 * 256
 }
 
-/// Rows of 128 weights, four of them for each addition, in an order that no prefetcher knows.
+/// Rows of 128 weights in bytes, two to a word whose parts are added up together: sixteen rows at a time, which then go to sums
+/// of 32 bits, in an order that no prefetcher knows.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn rows() -> u64 {
-    const COLUMNS: usize = 128;
-    let weights = |row: usize| std::array::from_fn(|at| ((row * COLUMNS + at) * 7919 % 255) as i16 - 127);
-    let table: Vec<Lined<[i16; COLUMNS]>> = (0..576).map(|row| Lined(weights(row))).collect();
-    let order: Vec<usize> = (0..200).map(|n| n * 397 % 576).collect();
-    let mut sums = [0i32; COLUMNS];
-    for _ in 0..50 {
-        let mut short = [0i16; COLUMNS];
-        for &row in black_box(&order) {
-            short.iter_mut().zip(&table[row].0).for_each(|(sum, &weight)| *sum = sum.wrapping_add(weight));
+fn rows(table: &[Lined<[u16; WORDS]>], order: &[usize]) -> u64 {
+    let mut sums = [0u32; 2 * WORDS];
+    for order in order.chunks(16) {
+        let (mut both, mut upper) = ([0u16; WORDS], [0u16; WORDS]);
+        for &row in black_box(order) {
+            let row = &table[row].0;
+            for at in 0..WORDS {
+                both[at] = both[at].wrapping_add(row[at]);
+                upper[at] = upper[at].wrapping_add(row[at] >> 8);
+            }
         }
-        sums.iter_mut().zip(short).for_each(|(sum, short)| *sum = sum.wrapping_add(short.into()));
+        for at in 0..WORDS {
+            sums[at] = sums[at].wrapping_add(both[at].wrapping_sub(upper[at] << 8).into());
+            sums[WORDS + at] = sums[WORDS + at].wrapping_add(upper[at].into());
+        }
     }
     black_box(sums);
-    (50 * order.len() * COLUMNS) as u64
+    (order.len() * 2 * WORDS) as u64
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
