@@ -94,22 +94,19 @@ impl Rows {
         assert!(first + span <= self.words && ends.len().saturating_sub(1) * 2 * span <= sums.len());
         let [begin, end] = [ends.first(), ends.last()].map(|end| end.map_or(0, |&end| end as usize));
         assert!(codes[begin..end].iter().fold(true, |all, &code| all & (code < count)));
-        let table = (&self.rows[first..], self.words);
-        for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
-            let codes = &codes[begin..end][ends[0] as usize - begin..ends[1] as usize - begin];
-            assert!(codes.len() <= BURST);
-            match (level.0, span) {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions, and all rows lie within the table
-                (Set::Avx512, 64) => unsafe { avx512_words::<2>(table, codes, sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above
-                (Set::Avx512, _) => unsafe { avx512_words::<1>(table, codes, sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions
-                (Set::Avx2, _) => unsafe { avx2_words((table, span), codes, sums) },
-                (_, _) => words((table, span), codes, sums),
-            }
+        assert!(ends.windows(2).all(|ends| ends[0] <= ends[1] && (ends[1] - ends[0]) as usize <= BURST));
+        let (table, lists) = ((&self.rows[first..], self.words, span), (codes, ends));
+        match (level.0, span) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions, and all rows lie within the table
+            (Set::Avx512, 64) => unsafe { avx512_words::<2>(table, lists, sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above
+            (Set::Avx512, _) => unsafe { avx512_words::<1>(table, lists, sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions
+            (Set::Avx2, _) => unsafe { avx2_words(table, lists, sums) },
+            (_, _) => words(table, lists, sums),
         }
     }
 
@@ -176,35 +173,45 @@ fn avx2(of: &Rows, span: (usize, usize), codes: &[&[u32]], lists: &[List], sums:
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2_words(table: ((&[u16], usize), usize), codes: &[u32], sums: &mut [i16]) {
-    words(table, codes, sums);
+fn avx2_words(table: (&[u16], usize, usize), lists: (&[u32], &[u32]), sums: &mut [i16]) {
+    words(table, lists, sums);
 }
 
-/// Sums of a span as words.
+/// Sums of a span as words, list by list.
 #[inline(always)]
-fn words((table, span): ((&[u16], usize), usize), codes: &[u32], sums: &mut [i16]) {
-    let mut wide = [0; 128];
-    match span {
-        64 => add_span::<64>(table, (codes, 0), 1, &mut wide),
-        32 => add_span::<32>(table, (codes, 0), 1, &mut wide),
-        16 => add_span::<16>(table, (codes, 0), 1, &mut wide),
-        _ => add_span::<8>(table, (codes, 0), 1, &mut wide),
+fn words((table, words, span): (&[u16], usize, usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
+    for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
+        let (table, rows) = ((table, words), (&codes[ends[0] as usize..ends[1] as usize], 0));
+        let mut wide = [0; 128];
+        match span {
+            64 => add_span::<64>(table, rows, 1, &mut wide),
+            32 => add_span::<32>(table, rows, 1, &mut wide),
+            16 => add_span::<16>(table, rows, 1, &mut wide),
+            _ => add_span::<8>(table, rows, 1, &mut wide),
+        }
+        sums.iter_mut().zip(wide).for_each(|(sum, wide)| *sum = wide as i16);
     }
-    sums.iter_mut().zip(wide).for_each(|(sum, wide)| *sum = wide as i16);
 }
 
 /// The same, of `Z` registers of words.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn avx512_words<const Z: usize>((table, words): (&[u16], usize), codes: &[u32], sums: &mut [i16]) {
-    let (low, high) = sums.split_at_mut(sums.len() / 2);
-    let there = u32::MAX >> (32 - low.len().min(32));
-    // SAFETY: as for the caller
-    let [both, upper] = unsafe { sum_up::<Z>((table, words, there), (codes, 0)) };
-    for (half, to) in [(both, low), (upper, high)] {
-        for (sum, to) in half.into_iter().zip(to.chunks_mut(2 * LANES)) {
-            // SAFETY: only the sums that are there are stored
-            unsafe { _mm512_mask_storeu_epi16(to.as_mut_ptr(), there, sum) };
+unsafe fn avx512_words<const Z: usize>(
+    (table, words, span): (&[u16], usize, usize),
+    (codes, ends): (&[u32], &[u32]),
+    sums: &mut [i16],
+) {
+    let there = u32::MAX >> (32 - span.min(32));
+    for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
+        let codes = &codes[ends[0] as usize..ends[1] as usize];
+        // SAFETY: as for the caller
+        let [both, upper] = unsafe { sum_up::<Z>((table, words, there), (codes, 0)) };
+        let (low, high) = sums.split_at_mut(span);
+        for (half, to) in [(both, low), (upper, high)] {
+            for (sum, to) in half.into_iter().zip(to.chunks_mut(2 * LANES)) {
+                // SAFETY: only the sums that are there are stored
+                unsafe { _mm512_mask_storeu_epi16(to.as_mut_ptr(), there, sum) };
+            }
         }
     }
 }
