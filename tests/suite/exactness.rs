@@ -42,9 +42,9 @@ enum Currents {
 
 impl Currents {
     fn into(self, mut graph: Graph<i32>) -> Graph<i32> {
-        let first = graph.stages.iter_mut().find_map(|stage| match &mut stage.kind {
-            StageKind::Neurons(neurons) => Some((stage.grid, &mut neurons.synapses)),
-            _ => None,
+        let first = graph.stages.iter_mut().find_map(|stage| {
+            let StageKind::Neurons(neurons) = &mut stage.kind else { return None };
+            Some((stage.grid, &mut neurons.synapses))
         });
         let Some((grid, synapses)) = first.filter(|_| self != Self::OfChannels) else { return graph };
         let bias = |at: usize| synapses.bias[at % synapses.bias.len()] + (at * at % 7) as i32 - 3;
