@@ -4,7 +4,7 @@ use super::args::{ImageArgs, NetworkArgs, time_steps};
 use super::meter::Progress;
 use super::{Failure, say};
 use crate::convert;
-use crate::functional::{self, FunctionalError, Options, Semantics, Settle, Spiking};
+use crate::functional::{self, FunctionalError, Options, Spiking};
 use crate::report;
 use crate::trace::{Schedule, Trace};
 use clap::{Args, ValueEnum};
@@ -42,14 +42,7 @@ pub fn record(args: &RecordArgs, progress: &Progress) -> Result<(), Failure> {
         ScheduleName::SameStep => Schedule::SameStep,
         ScheduleName::NextStep => Schedule::NextStep,
     };
-    let options = Options {
-        time_steps: args.time_steps,
-        settle: Settle::ToSilence,
-        semantics: Semantics::EXACT,
-        schedule,
-        record: true,
-        hold_every: None,
-    };
+    let options = Options::exact(args.time_steps, schedule);
     let spiking = Spiking::new(&graph);
     let bar = progress.bar("record", images.len());
     let traces = functional::each_image(&images, |_, image| {

@@ -9,7 +9,7 @@ use spikemesh::compile::{self, Strategy};
 use spikemesh::convert::{self, Precision};
 use spikemesh::engine::mesh::Order;
 use spikemesh::engine::{Drive, EngineError, Machine, run, schedule};
-use spikemesh::functional::{Options, Outcome, Semantics, Settle, Spiking};
+use spikemesh::functional::{Options, Outcome, Spiking};
 use spikemesh::graph::{Graph, Source, StageKind};
 use spikemesh::hardware::{Discipline, Hardware, Multicast, Soma};
 use spikemesh::load;
@@ -31,14 +31,7 @@ fn program(graph: &Graph<i32>, hardware: &Hardware, strategy: Strategy) -> Progr
 }
 
 fn functional(graph: &Graph<i32>, image: &[u8], time_steps: u32, discipline: Discipline) -> Outcome {
-    let options = Options {
-        time_steps,
-        settle: Settle::ToSilence,
-        semantics: Semantics::EXACT,
-        schedule: schedule(discipline),
-        record: true,
-        hold_every: None,
-    };
+    let options = Options::exact(time_steps, schedule(discipline));
     Spiking::new(graph).run(image, &options).unwrap()
 }
 

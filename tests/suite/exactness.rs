@@ -17,14 +17,7 @@ use spikemesh::units::{Region, StageId};
 use std::num::NonZeroU32;
 
 fn options(time_steps: u32, schedule: Schedule) -> Options {
-    Options {
-        time_steps,
-        settle: Settle::ToSilence,
-        semantics: Semantics::EXACT,
-        schedule,
-        record: true,
-        hold_every: None,
-    }
+    Options::exact(time_steps, schedule)
 }
 
 fn run(graph: &Graph<i32>, image: &[u8], time_steps: u32, schedule: Schedule) -> Outcome {

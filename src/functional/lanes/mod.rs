@@ -46,7 +46,7 @@ pub(super) struct Level(Set);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
-    /// AVX-512 with products of bytes (VNNI): Ice Lake, Zen 4, and later.
+    /// AVX-512 with products of bytes (VNNI) and bytes put side by side (VBMI2): Ice Lake, Zen 4, and later.
     Avx512,
     /// AVX2.
     Avx2,

@@ -90,8 +90,9 @@ impl Rows {
     /// # Panics
     /// If codes are no rows, or more than [`BURST`] together; if there is no such span, or no room.
     pub fn sum(&self, level: Level, (first, span): (usize, usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
+        assert!(self.spans().any(|there| there == (first, span)));
         let (first, span, count) = (first / 2, span / 2, (self.rows.len() / self.words.max(1)) as u32);
-        assert!(first + span <= self.words && ends.len().saturating_sub(1) * 2 * span <= sums.len());
+        assert!(ends.len().saturating_sub(1) * 2 * span <= sums.len());
         let [begin, end] = [ends.first(), ends.last()].map(|end| end.map_or(0, |&end| end as usize));
         assert!(codes[begin..end].iter().fold(true, |all, &code| all & (code < count)));
         assert!(ends.windows(2).all(|ends| ends[0] <= ends[1] && (ends[1] - ends[0]) as usize <= BURST));

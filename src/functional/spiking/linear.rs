@@ -2,6 +2,7 @@
 //! go through it while the first cache holds it, and from a product straight to the neurons.
 
 use super::neurons::Population;
+use super::sparse::few;
 use super::spikes::Firing;
 use super::synapses::{Afferent, Short};
 use super::train::Train;
@@ -50,7 +51,7 @@ impl Population<'_> {
     pub fn behind_linear(&self, stream: &mut Option<Stream>) -> Result<Option<Ran>, FunctionalError> {
         let Some((afferent, short)) = self.linear() else { return Ok(None) };
         let sources: Vec<(&Train, i32)> = self.sources(afferent).collect();
-        if let Some((spikes, rows)) = self.few(short, &sources)
+        if let Some((spikes, rows)) = few(short, &sources)
             && let Some(ran) = self.behind_few(short, spikes, rows)?
         {
             return Ok(Some(ran));
@@ -124,8 +125,7 @@ impl Population<'_> {
     /// What was fired, where all neurons have come to rest.
     pub fn finished(&self, mut ran: Ran, fired: Firing, rests: bool) -> Result<Ran, FunctionalError> {
         ran.train = Train::spikes(self.grid, fired);
-        let restless = || FunctionalError::Restless { stage: self.name.to_string(), steps: self.most_steps() + 1 };
-        rests.then_some(ran).ok_or_else(restless)
+        rests.then_some(ran).ok_or_else(|| self.restless())
     }
 
     /// What the sources of a projection send, of `inputs` channels, as far as it arrives; `None` where it does not fit.

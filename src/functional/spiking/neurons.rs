@@ -7,10 +7,9 @@ use super::spikes::Firing;
 use super::synapses::Afferents;
 use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
-use crate::functional::NegativeThreshold;
-use crate::functional::Values;
 use crate::functional::arithmetic::Sum;
 use crate::functional::lanes::{Aligned, Course, Courses, LANES, Level, Signed};
+use crate::functional::{NegativeThreshold, Values};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
 use bytemuck::Pod;
@@ -107,11 +106,12 @@ impl Population<'_> {
     ) -> Result<(), FunctionalError> {
         let (signed, to) = (self.signed(0..self.afferents.channels), block.start * self.afferents.channels);
         let courses = Block { population: self, arrivals, positions: block, most: self.most_steps() };
-        if signed.run(self.level, &courses, (counts, to), spikes.raster()) {
-            Ok(())
-        } else {
-            Err(FunctionalError::Restless { stage: self.name.to_string(), steps: courses.most + 1 })
-        }
+        if signed.run(self.level, &courses, (counts, to), spikes.raster()) { Ok(()) } else { Err(self.restless()) }
+    }
+
+    /// What is wrong where some neurons have not come to rest by then.
+    pub fn restless(&self) -> FunctionalError {
+        FunctionalError::Restless { stage: self.name.to_string(), steps: self.most_steps() + 1 }
     }
 
     /// Steps that a position takes at most, as far as it is known before it runs.

@@ -12,14 +12,14 @@ use crate::functional::lanes::{BURST, Numbers, Rows, Signs, WORD, list};
 /// One spike for so many neurons and steps, or fewer, is added up as a row of weights sooner than in products of pairs.
 const FEW: u64 = 8;
 
-impl Population<'_> {
-    /// What comes to a layer as few single spikes, with the rows that they bring; `None` if anything else does.
-    pub fn few<'a>(&self, short: &'a Short, sources: &[(&'a Train, i32)]) -> Option<(&'a Spikes, &'a Rows)> {
-        let (&[(train, 1)], Some(rows)) = (sources, &short.rows) else { return None };
-        let all = train.grid.neurons() as u64 * u64::from(train.last_step);
-        Some((train.singles()?, rows)).filter(|_| train.spikes * FEW <= all)
-    }
+/// What comes to a layer as few single spikes, with the rows that they bring; `None` if anything else does.
+pub(super) fn few<'a>(short: &'a Short, sources: &[(&'a Train, i32)]) -> Option<(&'a Spikes, &'a Rows)> {
+    let (&[(train, 1)], Some(rows)) = (sources, &short.rows) else { return None };
+    let all = train.grid.neurons() as u64 * u64::from(train.last_step);
+    Some((train.singles()?, rows)).filter(|_| train.spikes * FEW <= all)
+}
 
+impl Population<'_> {
     /// Runs neurons to which few spikes come through all their steps; `None` where more come to a position in a step than
     /// words can hold.
     #[inline(always)]

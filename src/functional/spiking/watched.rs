@@ -49,7 +49,7 @@ impl Population<'_> {
             let done = marks.done();
             spikes.end(done, position + 1 == block.end);
             if !rests {
-                return Err(FunctionalError::Restless { stage: self.name.to_string(), steps: most + 1 });
+                return Err(self.restless());
             }
         }
         Ok(())
