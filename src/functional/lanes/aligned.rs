@@ -42,7 +42,19 @@ impl Aligned {
         bytemuck::cast_slice(&self.0)
     }
 
+    /// Words of 16 bits, two in each number.
+    #[inline]
+    pub fn words(&self) -> &[i16] {
+        bytemuck::cast_slice(&self.0)
+    }
+
     /// The same, to be changed.
+    #[inline]
+    pub fn words_mut(&mut self) -> &mut [i16] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
+    /// The same numbers, to be changed.
     #[inline]
     pub fn signed_mut(&mut self) -> &mut [i32] {
         bytemuck::cast_slice_mut(&mut self.0)

@@ -64,7 +64,7 @@ impl Level {
     /// where products take longer.
     pub fn products_for_weight(self) -> usize {
         match self.0 {
-            Set::Avx512 => 10,
+            Set::Avx512 => 3,
             Set::Avx2 | Set::Plain => 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::neurons::Population;
 use super::planes::{Plane, Planes};
-use super::scattered::Scattered;
+use super::scattered::{Scattered, Scattering};
 use super::scratch::Scratch;
 use super::spikes::Spikes;
 use super::synapses::{Afferent, Short};
@@ -104,6 +104,11 @@ impl Population<'_> {
             (Way::Steady, _) => arrivals.lasts.resize(positions.len(), self.driven()),
             // spikes arrive in the step in which they are sent
             (Way::Products, [planes]) => arrivals.lasts.extend_from_slice(&planes[0].lasts[positions]),
+            (Way::Scattered, _) => {
+                let lasts = arrivals.scattered.first().and_then(|scattered| scattered.first());
+                let (lasts, delay) = (lasts.map_or(&[][..], |of| &of.lasts[positions]), self.options.schedule.delay());
+                arrivals.lasts.extend(lasts.iter().map(|&last| if last > 0 { last + delay } else { 0 }));
+            }
             _ => arrivals.lasts.extend(positions.map(|position| self.last_of(position))),
         }
         let last = arrivals.lasts.iter().copied().max().unwrap_or(0);
@@ -162,7 +167,10 @@ impl Population<'_> {
                 Some(Short { planes: Some(windows), .. }) if !planes.is_empty() => {
                     self.by_planes(windows, planes, arrivals)
                 }
-                Some(_) if !scattered.is_empty() => self.by_scattering(scattered, arrivals),
+                Some(Short { scatter: Some(windows), .. }) if !scattered.is_empty() => {
+                    self.by_scattering(windows, scattered, arrivals);
+                    0
+                }
                 Some(short) if size_of::<V>() == size_of::<i32>() => {
                     let singles = self.sources(afferent).all(|(train, _)| train.singles().is_some());
                     match &short.rows {
@@ -226,10 +234,11 @@ impl Population<'_> {
                 Inflow { numbers: of(sums), bias, driven }
             }
             Way::Scattered => {
-                let from = arrivals.scattered.first().and_then(|scattered| scattered.first());
+                let windows = self.afferents.projections.first().and_then(|only| only.short.as_ref()?.scatter.as_ref());
+                let from = windows.zip(arrivals.scattered.first().and_then(|scattered| scattered.first()));
                 let delay = self.options.schedule.delay() as usize;
-                let words = |from: &'a Scattered| Numbers::Words {
-                    rows: from.sums.get(position * from.columns..).unwrap_or_default(),
+                let words = |(windows, from): (&Scattering, &'a Scattered)| Numbers::Words {
+                    rows: windows.sums(from, position),
                     pitch: from.size,
                     delay,
                 };

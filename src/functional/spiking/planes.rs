@@ -95,7 +95,7 @@ impl Planes {
         for (position, &reached) in self.reached.iter().enumerate() {
             landed += u64::from(reached) * u64::from(spikes.sent_by(position, steps));
         }
-        (Plane { groups, steps, lasts: self.lasts(spikes.lasts(), steps), gain }, landed)
+        (Plane { groups, steps, lasts: lasts(self.window, self.source, (spikes.lasts(), steps)), gain }, landed)
     }
 
     /// Lays out numbers, of which the same are sent in every step; gives the synaptic operations of a step for each output
@@ -118,28 +118,6 @@ impl Planes {
         Some((Plane { groups, steps: 1, lasts: vec![], gain }, landed)).filter(|_| fits)
     }
 
-    /// The last of the first steps of each window in which anything is sent to it.
-    #[inline(always)]
-    fn lasts(&self, lasts: &[u32], steps: u32) -> Vec<u32> {
-        let Window { height, width, stride, padding } = self.window;
-        let (edge, beside) = (padding as usize, (self.source.width + 2 * padding) as usize);
-        let mut padded = vec![0; beside * (self.source.height + 2 * padding) as usize];
-        let rows = padded[edge * beside..].chunks_exact_mut(beside).zip(lasts.chunks_exact(self.source.width as usize));
-        rows.for_each(|(to, from)| to[edge..edge + from.len()].copy_from_slice(from));
-        let across = (beside - width as usize) / stride as usize + 1;
-        let mut all = vec![0; self.firsts.len()];
-        for (y, row) in all.chunks_exact_mut(across).enumerate() {
-            for (down, right) in
-                (0..height as usize).flat_map(|down| (0..width as usize).map(move |right| (down, right)))
-            {
-                let seen = &padded[(y * stride as usize + down) * beside + right..];
-                let pairs = row.iter_mut().zip(seen.iter().step_by(stride as usize));
-                pairs.for_each(|(last, &seen)| *last = seen.min(steps).max(*last));
-            }
-        }
-        all
-    }
-
     /// The row of a product of a position and a step, from 0, into `to`.
     #[inline(always)]
     pub fn view(&self, plane: &Plane, (position, step): (usize, usize), to: usize) -> Row {
@@ -154,4 +132,26 @@ impl Planes {
         let inputs = Inputs { groups: &plane.groups, part, pitch: self.row, fresh };
         self.packed.multiply_parts(level, inputs, rows, sums);
     }
+}
+
+/// The last of the first steps of each window over a grid in which anything is sent to it, or 0, where positions send for the last
+/// time.
+#[inline(always)]
+pub(super) fn lasts(window: Window, source: Grid, (lasts, steps): (&[u32], u32)) -> Vec<u32> {
+    let Window { height, width, stride, padding } = window;
+    let [edge, stride, across] = [padding, stride, source.width].map(|number| number as usize);
+    let [down, beside] = [source.height, source.width].map(|length| (length + 2 * padding) as usize);
+    let mut padded = vec![0; down * beside];
+    let rows = padded[edge * beside..].chunks_exact_mut(beside).zip(lasts.chunks_exact(across));
+    rows.for_each(|(to, from)| to[edge..edge + across].copy_from_slice(from));
+    let [rows, columns] = [(down, height), (beside, width)].map(|(length, of)| (length - of as usize) / stride + 1);
+    let mut all = vec![0; rows * columns];
+    for (y, row) in all.chunks_exact_mut(columns).enumerate() {
+        for (down, right) in (0..height as usize).flat_map(|down| (0..width as usize).map(move |right| (down, right))) {
+            let seen = &padded[(y * stride + down) * beside + right..];
+            let pairs = row.iter_mut().zip(seen.iter().step_by(stride));
+            pairs.for_each(|(last, &seen)| *last = seen.min(steps).max(*last));
+        }
+    }
+    all
 }

@@ -2,64 +2,108 @@
 
 use super::arrivals::Arrivals;
 use super::neurons::Population;
-use super::synapses::{Afferent, Scattering, Short};
+use super::planes::lasts;
+use super::synapses::{Afferent, Short};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::Fired;
+use crate::functional::lanes::{Aligned, Fired, Scatter};
+use crate::graph::{Kernel, Taps};
+use crate::units::{Grid, Window};
 use bytemuck::Pod;
 
-/// Sums `[step][position][column]` of what a source sends, for all positions.
+/// Windows whose weights are scattered.
+#[derive(Debug)]
+pub(super) struct Scattering {
+    weights: Scatter,
+    window: Window,
+    source: Grid,
+    /// Where the sums of each window stand.
+    places: Vec<u32>,
+    /// How many windows see each position.
+    reached: Vec<u32>,
+}
+
+/// Sums `[step][row][position][column]` of what a source sends, for all windows and a margin.
 #[derive(Debug)]
 pub(super) struct Scattered {
-    pub sums: Vec<i16>,
-    /// Numbers of a step, and of a position.
+    sums: Aligned,
+    /// Numbers of a step.
     pub size: usize,
-    pub columns: usize,
     pub gain: i32,
+    /// The last of the steps in which anything is sent to each window, or 0.
+    pub lasts: Vec<u32>,
 }
 
 /// Bytes of the sums of a projection that are scattered at once: longer runs go position by position.
 const MOST_SCATTERED: usize = 16 << 20;
+
+impl Scattering {
+    /// `None` where windows have another shape, or sums do not fit.
+    pub fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
+        let Window { height, width, stride, padding } = kernel.window;
+        if (height, width, stride) != (3, 3, 1) || padding > 2 || kernel.pool.is_some() {
+            return None;
+        }
+        let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
+        let row = |tap, input| &kernel.weights[(tap * inputs + input) * outputs..][..outputs];
+        let weights = Scatter::new((inputs, outputs), row)?;
+        let (beside, across, margin) = (source.width + 2, source.width + 2 * padding - 2, 2 - padding);
+        let place = |at: u32| ((at / across + margin) * beside + at % across + margin) * weights.columns() as u32;
+        let places = (0..positions as u32).map(place).collect();
+        let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
+        Some(Self { weights, window: kernel.window, source, places, reached })
+    }
+
+    /// What arrives at a window, one row of sums every [`Scattered::size`].
+    #[inline(always)]
+    pub fn sums<'a>(&self, from: &'a Scattered, position: usize) -> &'a [i16] {
+        from.sums.words().get(self.places[position] as usize..).unwrap_or_default()
+    }
+}
 
 impl Population<'_> {
     /// Scatters what single spikes bring through one projection, one entry for each source, and gives the synaptic operations;
     /// nothing where that would take too much memory.
     #[inline(always)]
     pub fn scatter_all(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Scattered>, u64)> {
-        let Scattering { weights, targets, reached } = short.scatter.as_ref()?;
-        let columns = weights.columns();
-        let size = (self.grid.positions() + 1) * columns;
+        let Scattering { weights, window, source, reached, .. } = short.scatter.as_ref()?;
+        let size = (source.height as usize + 2) * (source.width as usize + 2) * weights.columns();
         let (mut all, mut operations) = (vec![], 0);
         for (train, gain) in self.sources(afferent) {
             let steps = train.last_step.min(self.last_sent());
             if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
                 return None;
             }
-            let (spikes, mut sums) = (train.singles()?, vec![0; size * steps as usize]);
-            for (step, sums) in (1..=steps).zip(sums.chunks_exact_mut(size)) {
-                let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), targets };
-                weights.add(self.level, fired, sums);
-                let landed = fired.starts.windows(2).zip(reached).map(|(ends, &reached)| (ends[1] - ends[0]) * reached);
-                operations += u64::from(landed.sum::<u32>()) * short.outputs as u64;
+            let (spikes, mut sums) = (train.singles()?, Aligned::default());
+            sums.make_room(size * steps as usize / 2);
+            for (step, sums) in (1..=steps).zip(sums.words_mut().chunks_exact_mut(size)) {
+                let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), across: source.width as usize };
+                weights.sum(self.level, fired, sums);
             }
-            all.push(Scattered { sums, size, columns, gain });
+            for (position, &reached) in reached.iter().enumerate() {
+                operations += u64::from(reached * spikes.sent_by(position, steps)) * short.outputs as u64;
+            }
+            all.push(Scattered { sums, size, gain, lasts: lasts(*window, *source, (spikes.lasts(), steps)) });
         }
         Some((all, operations))
     }
 
     /// Adds what has been scattered.
     #[inline(always)]
-    pub fn by_scattering<V: Sum<i32> + Pod>(&self, scattered: &[Scattered], arrivals: &mut Arrivals<V>) -> u64 {
+    pub fn by_scattering<V: Sum<i32> + Pod>(
+        &self,
+        windows: &Scattering,
+        scattered: &[Scattered],
+        arrivals: &mut Arrivals<V>,
+    ) {
         for (at, steps) in self.sent(arrivals) {
             let position = arrivals.positions.start + at;
             for (sent, from) in (1..=steps).flat_map(|sent| scattered.iter().map(move |from| (sent, from))) {
-                let first = (sent as usize - 1) * from.size + position * from.columns;
-                let Some(row) = from.sums.get(first..first + from.columns) else { continue };
+                let row = windows.sums(from, position).get((sent as usize - 1) * from.size..).unwrap_or_default();
                 let to = arrivals.to(at, sent, self.options.schedule.delay());
                 let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut arrivals.sums[to..to + arrivals.width]);
                 let pairs = sums.iter_mut().zip(row);
                 pairs.for_each(|(sum, &number)| *sum = sum.wrapping_add(from.gain.wrapping_mul(number.into())));
             }
         }
-        0
     }
 }

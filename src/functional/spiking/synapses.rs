@@ -1,7 +1,8 @@
 //! Synapses laid out for reading: which source positions reach a position, and rows of weights side by side.
 
 use super::planes::Planes;
-use crate::functional::lanes::{Aligned, LANES, Packed, Rows, Scatter, Width};
+use super::scattered::Scattering;
+use crate::functional::lanes::{Aligned, LANES, Packed, Rows, Width};
 use crate::graph::{Graph, Kernel, Projection, Stage, StageKind, Synapses, Taps};
 use crate::units::{Grid, StageId};
 
@@ -27,16 +28,6 @@ pub(super) struct Afferent<'g> {
     pub kernel: &'g Kernel<i32>,
     /// Where every input channel reaches every output channel with 16-bit weights.
     pub short: Option<Short>,
-}
-
-/// Weights laid out for being scattered.
-#[derive(Debug)]
-pub(super) struct Scattering {
-    pub weights: Scatter,
-    /// Where each tap of each source position lands.
-    pub targets: Vec<[u32; 9]>,
-    /// How many positions each source position reaches.
-    pub reached: Vec<u32>,
 }
 
 /// Source positions one after the other, under taps one after the other.
@@ -66,8 +57,7 @@ pub(super) struct Short {
     /// Inputs in all: taps times channels.
     pub all_inputs: usize,
     pub outputs: usize,
-    /// Where windows have nine taps and sums fit into 16 bits; and where each tap of each source position lands, behind
-    /// all positions where nowhere.
+    /// Where windows scatter what single spikes bring.
     pub scatter: Option<Scattering>,
     /// Where windows are products of all they see.
     pub planes: Option<Planes>,
@@ -178,19 +168,7 @@ impl Short {
             (weights, if code < inputs { 1 } else { -1 })
         };
         let rows = (largest <= i8::MAX as u32).then(|| Rows::new(2 * all_inputs, outputs, row));
-        let scatter = Scatter::new((kernel.window.area() as usize, inputs, outputs), |tap, input| {
-            &kernel.weights[(tap * inputs + input) * outputs..][..outputs]
-        });
-        let scatter = scatter.filter(|_| kernel.pool.is_none()).map(|weights| {
-            let lands = |position| {
-                let mut targets = [positions as u32; 9];
-                taps.of(position).iter().for_each(|tap| targets[tap.tap as usize] = tap.position);
-                targets
-            };
-            let targets = source.whole().positions.map(lands).collect();
-            let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
-            Scattering { weights, targets, reached }
-        });
+        let scatter = Scattering::new(kernel, (taps, source), positions);
         let planes = Some(width).filter(|_| kernel.window.area() > 1);
         let planes = planes.and_then(|width| Planes::new(kernel, width, (taps, source), positions));
         Some(Self { rows, packed, inputs, all_inputs, outputs, scatter, planes })
