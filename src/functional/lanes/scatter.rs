@@ -29,6 +29,8 @@ pub(in crate::functional) struct Scatter {
     /// Panels of a register of words, the last one of half a register where that is enough: `[panel][row][tap][word]`, the columns
     /// of the lower bytes before those of the upper ones.
     table: Aligned,
+    /// So many spikes to a window, whichever they are, bring no more than words hold.
+    fits: u32,
 }
 
 /// Who fires in a step.
@@ -46,21 +48,32 @@ fn panels(columns: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..columns).step_by(2 * WORDS).map(move |first| (first, ((columns - first) / 2).min(WORDS)))
 }
 
-impl Scatter {
-    /// Weights `row(tap, input)`, of 8 bits, the smallest left out; `None` where the weights of a column may add up to more than 16
-    /// bits.
-    pub fn new<'a>((inputs, columns): (usize, usize), row: impl Fn(usize, usize) -> &'a [i32]) -> Option<Self> {
-        let mut most = vec![0i64; columns];
-        for (tap, input) in (0..TAPS).flat_map(|tap| (0..inputs).map(move |input| (tap, input))) {
-            let row = row(tap, input);
-            if row.iter().fold(false, |any, weight| any | (weight.unsigned_abs() > i8::MAX as u32)) {
-                return None;
-            }
-            most.iter_mut().zip(row).for_each(|(most, weight)| *most += i64::from(weight.abs()));
+/// The largest weights of a column that words hold the sum of: how many, of so many of each size.
+fn fitting(sizes: &[u32; i8::MAX as usize + 1]) -> u32 {
+    let (mut left, mut fits) = (i16::MAX as u32, 0);
+    for (size, &count) in (0..sizes.len() as u32).zip(sizes).rev() {
+        let most = left.checked_div(size).unwrap_or(u32::MAX);
+        if most < count {
+            return fits + most;
         }
-        if inputs == 0 || most.iter().any(|&most| most > i16::MAX.into()) {
+        (left, fits) = (left - size * count, fits + count);
+    }
+    u32::MAX
+}
+
+impl Scatter {
+    /// Weights `row(tap, input)`; `None` where any is beyond 8 bits, or the smallest of them.
+    pub fn new<'a>((inputs, columns): (usize, usize), row: impl Fn(usize, usize) -> &'a [i32]) -> Option<Self> {
+        let mut sizes = vec![[0u32; i8::MAX as usize + 1]; columns];
+        for (tap, input) in (0..TAPS).flat_map(|tap| (0..inputs).map(move |input| (tap, input))) {
+            for (sizes, weight) in sizes.iter_mut().zip(row(tap, input)) {
+                *sizes.get_mut(weight.unsigned_abs() as usize)? += 1;
+            }
+        }
+        if inputs == 0 {
             return None;
         }
+        let fits = sizes.iter().map(fitting).fold(u32::MAX, u32::min);
         let (rows, padded) = (2 * inputs, columns.next_multiple_of(2 * HALF));
         let mut table = Aligned::default();
         table.make_room(rows * TAPS * padded / 4);
@@ -76,7 +89,7 @@ impl Scatter {
             }
             at += span;
         }
-        Some(Self { rows, columns: padded, table })
+        Some(Self { rows, columns: padded, table, fits })
     }
 
     /// Columns of a row of sums.
@@ -84,9 +97,21 @@ impl Scatter {
         self.columns
     }
 
+    /// Whether words hold the sums of all windows over a grid.
+    pub fn holds(&self, Fired { starts, across, .. }: Fired) -> bool {
+        let down = starts.len().saturating_sub(1) / across.max(1);
+        // where it is one row or position short, windows reach beyond the grid
+        let seen = |y: usize, x: usize| -> u32 {
+            let rows = (y..(y + SIDE).min(down)).map(|y| &starts[y * across..][..across + 1]);
+            rows.map(|row| row[(x + SIDE).min(across)] - row[x]).sum()
+        };
+        let mut windows = (0..down).flat_map(|y| (0..across).map(move |x| (y, x)));
+        self.fits == u32::MAX || windows.all(|(y, x)| seen(y, x) <= self.fits)
+    }
+
     /// Sums of all windows over a grid and a margin of two positions around it, `[position][column]`, without those in which
     /// nothing lies: two more positions than there are in each row, and two more rows. A code that is none of its position's stands
-    /// for the last one that is.
+    /// for the last one that is. Sums wrap, where [`Scatter::holds`] says no.
     ///
     /// # Panics
     /// If positions are no whole rows, codes lie behind the last one, or there is less room for sums.
@@ -262,8 +287,31 @@ mod tests {
                 assert!(sums == wanted, "{level:?}, {inputs} × {columns}, {down} × {across} positions");
             }
         }
-        let heavy = vec![127; 32];
-        assert!(Scatter::new((29, 32), |_, _| &heavy).is_none(), "29 · 9 · 127 is more than 16 bits hold");
-        assert!(Scatter::new((1, 32), |_, _| &[128]).is_none());
+        assert!(Scatter::new((1, 32), |_, _| &[-128]).is_none());
+    }
+
+    #[test]
+    fn sums_that_words_do_not_hold_are_known() {
+        // 258 · 127 is the last that fits
+        let heavy = Scatter::new((100, 1), |_, _| &[-127]).unwrap();
+        let all = |counts: &[u32]| {
+            let starts: Vec<u32> = [0]
+                .iter()
+                .chain(counts)
+                .scan(0, |sum, count| {
+                    Some({
+                        *sum += count;
+                        *sum
+                    })
+                })
+                .collect();
+            heavy.holds(Fired { codes: &[], starts: &starts, across: 2 })
+        };
+        assert!(all(&[100, 100, 58, 0]) && !all(&[100, 100, 58, 1]));
+        assert!(all(&[58, 0, 100, 100, 0, 0, 100, 100]) && !all(&[58, 0, 100, 100, 0, 1, 0, 0]));
+        let mixed = |tap: usize, input: usize| if tap == 3 && input < 50 { &[127][..] } else { &[3] };
+        // 50 · 127 and 8 805 · 3 fit
+        assert_eq!(Scatter::new((2_000, 1), mixed).map(|of| of.fits), Some(8_855));
+        assert_eq!(Scatter::new((900, 1), mixed).map(|of| of.fits), Some(u32::MAX));
     }
 }

@@ -9,7 +9,7 @@ use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{Options, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Inflow, LANES, Numbers, Rows};
+use crate::functional::lanes::{Aligned, Inflow, LANES, Numbers, Rows};
 use bytemuck::Pod;
 use std::ops::Range;
 
@@ -68,6 +68,11 @@ impl<V: Sum<i32> + Pod> Arrivals<V> {
     #[inline(always)]
     pub fn to(&self, at: usize, sent: u32, delay: u32) -> usize {
         self.skipped + (at * self.steps + (sent + delay) as usize - 1) * self.width
+    }
+
+    /// The memory of what was scattered, which nobody needs any more.
+    pub fn release(&mut self) -> Aligned {
+        self.scattered.drain(..).flatten().map(|scattered| scattered.sums).next().unwrap_or_default()
     }
 
     /// Makes room for the sums of all positions; those there are stay what they are.
@@ -255,7 +260,7 @@ impl Population<'_> {
     /// Lays out as planes or scatters what can be to all positions, ahead of the blocks, and finds the way for neurons that
     /// are `quick`; gives the synaptic operations.
     #[inline(always)]
-    pub fn lay_out<V: Sum<i32>>(&self, quick: bool, arrivals: &mut Arrivals<V>) -> u64 {
+    pub fn lay_out<V: Sum<i32>>(&self, quick: bool, arrivals: &mut Arrivals<V>, spare: &mut Aligned) -> u64 {
         arrivals.width = self.afferents.channels.next_multiple_of(LANES);
         let mut operations = 0;
         for afferent in &self.afferents.projections {
@@ -264,7 +269,7 @@ impl Population<'_> {
             let planes = if let Some(short) = short { self.lay_planes(quick, afferent, short) } else { None };
             let short = short.filter(|_| planes.is_none());
             let (planes, by_planes) = planes.unwrap_or_default();
-            let scattered = if let Some(short) = short { self.scatter_all(afferent, short) } else { None };
+            let scattered = if let Some(short) = short { self.scatter_all(afferent, short, spare) } else { None };
             let (scattered, by_scattering) = scattered.unwrap_or_default();
             operations += by_planes + by_scattering;
             arrivals.planes.push(planes);

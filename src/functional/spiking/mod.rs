@@ -305,9 +305,9 @@ impl<'g> Spiking<'g> {
                     level,
                 };
                 if bound.is_narrow() {
-                    neurons::run::<i32>(&population, &mut spare.stream)
+                    neurons::run::<i32>(&population, spare)
                 } else {
-                    neurons::run::<i64>(&population, &mut spare.stream)
+                    neurons::run::<i64>(&population, spare)
                 }
             }
             (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => {

@@ -2,7 +2,7 @@
 //! first, step by step, as rows of weights or as a product; its potentials then go through the steps in the first cache.
 
 use super::arrivals::Arrivals;
-use super::linear::Stream;
+use super::spare::Spare;
 use super::spikes::Firing;
 use super::synapses::Afferents;
 use super::train::Train;
@@ -45,11 +45,11 @@ pub(super) struct Population<'a> {
 ))]
 pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
     population: &Population,
-    stream: &mut Option<Stream>,
+    spare: &mut Spare,
 ) -> Result<Ran, FunctionalError> {
     let (grid, quick) = (population.grid, population.is_quick::<V>());
     // no closure here: those are not compiled for the instruction set of this function
-    let linear = if quick { population.behind_linear(stream)? } else { None };
+    let linear = if quick { population.behind_linear(&mut spare.stream)? } else { None };
     if let Some(ran) = linear {
         return Ok(ran);
     }
@@ -62,7 +62,7 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
         None => Values::Wide(vec![]),
     };
     let mut arrivals = Arrivals::<V>::default();
-    ran.operations += population.lay_out(quick, &mut arrivals);
+    ran.operations += population.lay_out(quick, &mut arrivals, &mut spare.scattered);
     for first in (0..grid.positions()).step_by(population.block()) {
         let block = first..grid.positions().min(first + population.block());
         ran.operations += population.arrive(block.clone(), &mut arrivals);
@@ -72,6 +72,7 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
             population.watched(block, &arrivals, &mut spikes, &mut ran)?;
         }
     }
+    spare.scattered = arrivals.release();
     if population.neurons.is_some() {
         ran.train = Train::spikes(grid, spikes);
     }

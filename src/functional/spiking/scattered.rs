@@ -25,7 +25,9 @@ pub(super) struct Scattering {
 /// Sums `[step][row][position][column]` of what a source sends, for all windows and a margin.
 #[derive(Debug)]
 pub(super) struct Scattered {
-    sums: Aligned,
+    pub sums: Aligned,
+    /// How many numbers there are; what lies behind them means nothing.
+    all: usize,
     /// Numbers of a step.
     pub size: usize,
     pub gain: i32,
@@ -37,7 +39,7 @@ pub(super) struct Scattered {
 const MOST_SCATTERED: usize = 16 << 20;
 
 impl Scattering {
-    /// `None` where windows have another shape, or sums do not fit.
+    /// `None` where windows have another shape, or weights do not fit.
     pub fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
         let Window { height, width, stride, padding } = kernel.window;
         if (height, width, stride) != (3, 3, 1) || padding > 2 || kernel.pool.is_some() {
@@ -56,15 +58,20 @@ impl Scattering {
     /// What arrives at a window, one row of sums every [`Scattered::size`].
     #[inline(always)]
     pub fn sums<'a>(&self, from: &'a Scattered, position: usize) -> &'a [i16] {
-        from.sums.words().get(self.places[position] as usize..).unwrap_or_default()
+        from.sums.words()[..from.all].get(self.places[position] as usize..).unwrap_or_default()
     }
 }
 
 impl Population<'_> {
     /// Scatters what single spikes bring through one projection, one entry for each source, and gives the synaptic operations;
-    /// nothing where that would take too much memory.
+    /// nothing where that would take too much memory, or words do not hold the sums. Memory may be `spare`.
     #[inline(always)]
-    pub fn scatter_all(&self, afferent: &Afferent, short: &Short) -> Option<(Vec<Scattered>, u64)> {
+    pub fn scatter_all(
+        &self,
+        afferent: &Afferent,
+        short: &Short,
+        spare: &mut Aligned,
+    ) -> Option<(Vec<Scattered>, u64)> {
         let Scattering { weights, window, source, reached, .. } = short.scatter.as_ref()?;
         let size = (source.height as usize + 2) * (source.width as usize + 2) * weights.columns();
         let (mut all, mut operations) = (vec![], 0);
@@ -73,16 +80,27 @@ impl Population<'_> {
             if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
                 return None;
             }
-            let (spikes, mut sums) = (train.singles()?, Aligned::default());
-            sums.make_room(size * steps as usize / 2);
+            let spikes = train.singles()?;
+            let fired =
+                |step| Fired { codes: spikes.codes(), starts: spikes.starts(step), across: source.width as usize };
+            if !(1..=steps).all(|step| weights.holds(fired(step))) {
+                return None;
+            }
+            let (mut sums, all_sums) = (std::mem::take(spare), size * steps as usize);
+            sums.make_room(all_sums / 2);
             for (step, sums) in (1..=steps).zip(sums.words_mut().chunks_exact_mut(size)) {
-                let fired = Fired { codes: spikes.codes(), starts: spikes.starts(step), across: source.width as usize };
-                weights.sum(self.level, fired, sums);
+                weights.sum(self.level, fired(step), sums);
             }
             for (position, &reached) in reached.iter().enumerate() {
-                operations += u64::from(reached * spikes.sent_by(position, steps)) * short.outputs as u64;
+                operations += u64::from(reached) * u64::from(spikes.sent_by(position, steps)) * short.outputs as u64;
             }
-            all.push(Scattered { sums, size, gain, lasts: lasts(*window, *source, (spikes.lasts(), steps)) });
+            all.push(Scattered {
+                sums,
+                all: all_sums,
+                size,
+                gain,
+                lasts: lasts(*window, *source, (spikes.lasts(), steps)),
+            });
         }
         Some((all, operations))
     }

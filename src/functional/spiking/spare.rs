@@ -1,6 +1,7 @@
 //! Memory that one image leaves to the next: so that it need not come from the system each time, and is in the caches.
 
 use super::linear::Stream;
+use crate::functional::lanes::Aligned;
 
 /// Memory that nobody uses.
 #[derive(Debug, Default)]
@@ -8,6 +9,8 @@ pub(super) struct Spare {
     words: Vec<Vec<i16>>,
     /// What stages of a linear layer send together.
     pub stream: Option<Stream>,
+    /// What was scattered.
+    pub scattered: Aligned,
 }
 
 impl Spare {
