@@ -6,7 +6,7 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
-use super::{Aligned, Level, Set};
+use super::{Aligned, Level, Raster, Set, Signs, WORD};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -22,7 +22,7 @@ const HALF: usize = WORDS / 2;
 /// byte, two columns to a word, as in [`super::Rows`].
 #[derive(Debug, Clone)]
 pub(in crate::functional) struct Scatter {
-    /// Rows of each position: inputs, then as many with the other sign.
+    /// Rows of each position: two for each input, the second one with the other sign.
     rows: usize,
     /// Columns, rounded up to whole panels.
     columns: usize,
@@ -33,14 +33,31 @@ pub(in crate::functional) struct Scatter {
     fits: u32,
 }
 
-/// Who fires in a step.
+/// What a grid fires in a step.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::functional) struct Fired<'a> {
-    /// Codes of each position: `position · rows + row`, those of position `p` at `starts[p]..starts[p + 1]`.
-    pub codes: &'a [u32],
-    pub starts: &'a [u32],
+    pub raster: &'a Raster,
+    /// The step, from 0.
+    pub step: u32,
     /// Positions of a row of the grid.
     pub across: usize,
+}
+
+impl<'a> Fired<'a> {
+    fn positions(self) -> usize {
+        self.raster.lasts.len()
+    }
+
+    /// Words of positive signs of a position, as many of negative ones, and which bits of them count: where a position fires no more
+    /// they are any, and none counts. No branch, which nobody could foresee.
+    #[inline(always)]
+    fn row(self, words: usize, position: usize) -> (&'a [u64], &'a [u64], u64) {
+        let Raster { bits, firsts, lasts, .. } = self.raster;
+        let last_row = bits.len() / words - 1;
+        let row = &bits[(firsts[position] + self.step as usize).min(last_row) * words..][..words];
+        let (plus, minus) = row.split_at(words / 2);
+        (plus, minus, if self.step < lasts[position] { u64::MAX } else { 0 })
+    }
 }
 
 /// First column of each panel, and the words of a tap in it.
@@ -82,7 +99,7 @@ impl Scatter {
         let places = places.flat_map(|place| (0..TAPS).map(move |tap| (place, tap)));
         let mut at = 0;
         for (((first, span), code), tap) in places {
-            let (sign, row) = (if code < inputs { 1 } else { -1 }, row(tap, code % inputs));
+            let (sign, row) = (if code % 2 == 0 { 1 } else { -1 }, row(tap, code / 2));
             let byte = |column: usize| (128 + sign * row.get(column).copied().unwrap_or(0)) as u16;
             for (word, column) in words[at..at + span].iter_mut().zip(first..) {
                 *word = byte(column) | byte(column + span) << 8;
@@ -97,37 +114,48 @@ impl Scatter {
         self.columns
     }
 
+    /// Words of bits of a position.
+    fn words(&self) -> usize {
+        2 * (self.rows / 2).div_ceil(WORD)
+    }
+
     /// Whether words hold the sums of all windows over a grid.
-    pub fn holds(&self, Fired { starts, across, .. }: Fired) -> bool {
-        let down = starts.len().saturating_sub(1) / across.max(1);
-        // where it is one row or position short, windows reach beyond the grid
-        let seen = |y: usize, x: usize| -> u32 {
-            let rows = (y..(y + SIDE).min(down)).map(|y| &starts[y * across..][..across + 1]);
-            rows.map(|row| row[(x + SIDE).min(across)] - row[x]).sum()
+    pub fn holds(&self, fired: Fired) -> bool {
+        if self.fits == u32::MAX || fired.raster.bits.is_empty() {
+            return true;
+        }
+        let sent = |position| {
+            let (plus, minus, there) = fired.row(self.words(), position);
+            plus.iter().chain(minus).map(|word| (word & there).count_ones()).sum()
         };
-        let mut windows = (0..down).flat_map(|y| (0..across).map(move |x| (y, x)));
-        self.fits == u32::MAX || windows.all(|(y, x)| seen(y, x) <= self.fits)
+        let sent: Vec<u32> = (0..fired.positions()).map(sent).collect();
+        // all others lie within one of these
+        let windows = (0..fired.positions()).map(|first| (first, fired.across - first % fired.across));
+        let seen = |(first, beside): (usize, usize)| -> u32 {
+            let rows = (first..sent.len()).step_by(fired.across).take(SIDE);
+            rows.flat_map(|row| &sent[row..row + SIDE.min(beside)]).sum()
+        };
+        windows.map(seen).all(|seen| seen <= self.fits)
     }
 
     /// Sums of all windows over a grid and a margin of two positions around it, `[position][column]`, without those in which
-    /// nothing lies: two more positions than there are in each row, and two more rows. A code that is none of its position's stands
-    /// for the last one that is. Sums wrap, where [`Scatter::holds`] says no.
+    /// nothing lies: two more positions than there are in each row, and two more rows. They wrap, where [`Scatter::holds`] says no.
     ///
     /// # Panics
-    /// If positions are no whole rows, codes lie behind the last one, or there is less room for sums.
+    /// If positions are no whole rows, or have other rows of bits; if there is less room for sums.
     pub fn sum(&self, level: Level, fired: Fired, sums: &mut [i16]) {
-        let positions = fired.starts.len().saturating_sub(1);
-        let (down, line) = (positions / fired.across, (fired.across + SIDE - 1) * self.columns);
-        assert!(fired.across > 0 && down * fired.across == positions && sums.len() >= (down + SIDE - 1) * line);
-        assert!(fired.starts.is_sorted() && fired.starts.last().is_none_or(|&end| end as usize <= fired.codes.len()));
+        if fired.raster.bits.is_empty() {
+            return sums.fill(0);
+        }
+        let (across, down) = (fired.across, fired.positions() / fired.across);
+        let line = (across + SIDE - 1) * self.columns;
+        assert!(down * across == fired.positions() && sums.len() >= (down + SIDE - 1) * line);
         sums[..(SIDE - 1) * line].fill(0);
         let table: &[u16] = bytemuck::cast_slice(&self.table);
         for (first, span) in panels(self.columns) {
             let panel = &table[first / 2 * TAPS * self.rows..][..span * TAPS * self.rows];
             for y in 0..down {
-                let starts = &fired.starts[y * fired.across..][..fired.across + 1];
-                let sent = (fired.codes, starts, (y * fired.across * self.rows) as u32);
-                let below = &mut sums[y * line + first..(y + SIDE) * line];
+                let (sent, below) = ((fired, y * across), &mut sums[y * line + first..(y + SIDE) * line]);
                 match (level.0, span) {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has the instructions, and there are as many rows of sums as a window has
@@ -148,31 +176,33 @@ impl Scatter {
         }
     }
 
-    /// The row of a code of a position whose codes begin at `base`.
+    /// The row of a channel whose sign is in a word; the last one for those that are none.
     #[inline(always)]
-    fn row(&self, code: u32, base: u32) -> usize {
-        code.wrapping_sub(base).min(self.rows as u32 - 1) as usize
+    fn row(&self, channel: usize, minus: u64) -> usize {
+        let negative = (minus >> (channel % WORD) & 1) as usize;
+        (2 * channel + negative).min(self.rows - 1)
     }
 
-    /// What a row of positions brings to the rows of sums that windows over it have; the last one of these is new.
+    /// What a row of positions, from one on, brings to the rows of sums that windows over it have; the last one of these is new.
     #[inline(always)]
-    fn plain<const SPAN: usize>(&self, panel: &[u16], (codes, starts, first): Sent, sums: &mut [i16]) {
-        let (across, line) = (starts.len() - 1, (starts.len() + SIDE - 2) * self.columns);
-        let new = (SIDE - 1) * line;
-        for at in (new..).step_by(self.columns).take(across + SIDE - 1) {
+    fn plain<const SPAN: usize>(&self, panel: &[u16], (fired, first): (Fired, usize), sums: &mut [i16]) {
+        let line = (fired.across + SIDE - 1) * self.columns;
+        for at in ((SIDE - 1) * line..).step_by(self.columns).take(fired.across + SIDE - 1) {
             sums[at..at + 2 * SPAN].fill(0);
         }
-        for ((x, ends), base) in (0..).zip(starts.windows(2)).zip((first..).step_by(self.rows)) {
-            let codes = &codes[ends[0] as usize..ends[1] as usize];
+        for x in 0..fired.across {
+            let (plus, minus, there) = fired.row(self.words(), first + x);
+            let signs = if there == 0 { Signs { plus: &[], minus: &[] } } else { Signs { plus, minus } };
             let mut all = [[[0i16; SPAN]; 2]; TAPS];
-            for &code in codes {
-                let row = &panel[self.row(code, base) * TAPS * SPAN..][..TAPS * SPAN];
+            signs.each(|channel, sign| {
+                let row = self.row(channel, if sign < 0 { u64::MAX } else { 0 });
+                let row = &panel[row * TAPS * SPAN..][..TAPS * SPAN];
                 for ([lower, upper], words) in all.iter_mut().zip(row.chunks_exact(SPAN)) {
                     lower.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add((word & 0xff) as i16));
                     upper.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add((word >> 8) as i16));
                 }
-            }
-            let excess = (128 * codes.len()) as i16;
+            });
+            let excess = (128 * signs.count()) as i16;
             for (tap, from) in all.iter().enumerate() {
                 let to = (SIDE - 1 - tap / SIDE) * line + (x + SIDE - 1 - tap % SIDE) * self.columns;
                 let pairs = sums[to..to + 2 * SPAN].iter_mut().zip(from.as_flattened());
@@ -182,12 +212,9 @@ impl Scatter {
     }
 }
 
-/// Codes, where those of each position of a row begin, and the first code that the first of them has.
-type Sent<'a> = (&'a [u32], &'a [u32], u32);
-
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2<const SPAN: usize>(of: &Scatter, panel: &[u16], sent: Sent, sums: &mut [i16]) {
+fn avx2<const SPAN: usize>(of: &Scatter, panel: &[u16], sent: (Fired, usize), sums: &mut [i16]) {
     of.plain::<SPAN>(panel, sent, sums);
 }
 
@@ -196,19 +223,24 @@ fn avx2<const SPAN: usize>(of: &Scatter, panel: &[u16], sent: Sent, sums: &mut [
 macro_rules! sliding {
     ($name:ident, $span:ident, $register:ty, [$zero:ident $load:ident $store:ident $set:ident $add:ident $sub:ident $right:ident $left:ident]) => {
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-        unsafe fn $name(of: &Scatter, panel: &[u16], (codes, starts, first): Sent, sums: &mut [i16]) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
+        unsafe fn $name(of: &Scatter, panel: &[u16], (fired, first): (Fired, usize), sums: &mut [i16]) {
             // of each position of a row that is reached, and each row: both parts of words, and the upper ones by themselves
             let fresh = [[$zero(); 2]; SIDE];
-            let (mut reached, mut spikes, mut base) = ([fresh; SIDE], [0; SIDE], first);
-            let (across, line) = (starts.len() - 1, (starts.len() + SIDE - 2) * of.columns);
-            for x in 0..across + SIDE - 1 {
-                if x < across {
-                    let codes = &codes[starts[x] as usize..starts[x + 1] as usize];
-                    spikes[0] = codes.len();
-                    for &code in codes {
+            let (mut reached, mut spikes) = ([fresh; SIDE], [0; SIDE]);
+            let line = (fired.across + SIDE - 1) * of.columns;
+            for x in 0..fired.across + SIDE - 1 {
+                // two more positions have nothing to bring
+                let (plus, minus, there) = fired.row(of.words(), first + x.min(fired.across - 1));
+                let there = if x < fired.across { there } else { 0 };
+                for ((&plus, &minus), channel) in plus.iter().zip(minus).zip((0..).step_by(WORD)) {
+                    let mut left = (plus | minus) & there;
+                    spikes[0] += left.count_ones();
+                    while left != 0 {
+                        let row = of.row(channel + left.trailing_zeros() as usize, minus);
+                        left &= left - 1;
                         // SAFETY: the row lies within the panel, with a register for each tap
-                        let row = unsafe { panel.as_ptr().add(of.row(code, base) * TAPS * $span) };
+                        let row = unsafe { panel.as_ptr().add(row * TAPS * $span) };
                         for tap in 0..TAPS {
                             let words = unsafe { $load(row.add(tap * $span).cast()) };
                             let [both, upper] = &mut reached[tap % SIDE][tap / SIDE];
@@ -216,9 +248,8 @@ macro_rules! sliding {
                             *upper = $add(*upper, $right::<8>(words));
                         }
                     }
-                    base = base.wrapping_add(of.rows as u32);
                 }
-                let excess = $set((128 * spikes.iter().sum::<usize>()) as i16);
+                let excess = $set((128 * spikes.iter().sum::<u32>()) as i16);
                 for (y, [both, upper]) in reached[SIDE - 1].into_iter().enumerate() {
                     let [lower, upper] = [$sub(both, $left::<8>(upper)), upper].map(|sum| $sub(sum, excess));
                     // SAFETY: the caller has as many rows of sums, with two registers for each position
@@ -244,7 +275,26 @@ sliding!(avx512_half, HALF, __m256i, [_mm256_setzero_si256 _mm256_loadu_si256 _m
 
 #[cfg(test)]
 mod tests {
+    use super::super::mark;
     use super::*;
+
+    /// Positions that fire nothing in the first step, and signs in the second one; those without any have no rows.
+    fn raster((inputs, positions): (usize, usize), sign: impl Fn(usize, usize) -> i32) -> Raster {
+        let (mut raster, words) = (Raster::default(), inputs.div_ceil(WORD));
+        for position in 0..positions {
+            let signs: Vec<i8> = (0..inputs).map(|input| sign(position, input) as i8).collect();
+            let fires = signs.iter().any(|&sign| sign != 0);
+            raster.firsts.push(raster.bits.len() / (2 * words));
+            raster.lasts.push(if fires { 2 } else { 0 });
+            if fires {
+                let mut rows = vec![0; 4 * words];
+                let (plus, minus) = rows[2 * words..].split_at_mut(words);
+                mark(&signs, plus, minus);
+                raster.bits.extend(rows);
+            }
+        }
+        raster
+    }
 
     #[test]
     fn sums_are_alike_in_every_instruction_set() {
@@ -262,27 +312,24 @@ mod tests {
             let Some(scatter) = Scatter::new((inputs, columns), |tap, input| &table[tap * inputs + input]) else {
                 panic!("{inputs} × {columns} fit into 16 bits")
             };
-            let rows = 2 * inputs;
-            let chosen = |position: usize, row: usize| (position * position + row * 7 + row / 3).is_multiple_of(3);
-            let (mut codes, mut starts) = (vec![], vec![0]);
-            for position in 0..down * across {
-                codes.extend((0..rows).filter(|&row| chosen(position, row)).map(|row| (position * rows + row) as u32));
-                starts.push(codes.len() as u32);
-            }
+            let sign = |position: usize, input: usize| match (position * position + input * 7 + input / 3) % 5 {
+                0 | 1 => 1,
+                2 => -1,
+                _ => 0,
+            };
+            let raster = raster((inputs, down * across), sign);
             let (line, width) = (across + SIDE - 1, scatter.columns());
             let mut wanted = vec![0i16; (down + SIDE - 1) * line * width];
-            for &code in &codes {
-                let (position, row) = (code as usize / rows, code as usize % rows);
+            for (position, input) in (0..down * across).flat_map(|position| (0..inputs).map(move |i| (position, i))) {
                 for (tap, column) in (0..TAPS).flat_map(|tap| (0..columns).map(move |column| (tap, column))) {
                     let (y, x) = (position / across + 2 - tap / SIDE, position % across + 2 - tap % SIDE);
-                    let sign = if row < inputs { 1 } else { -1 };
                     let sum = &mut wanted[(y * line + x) * width + column];
-                    *sum = sum.wrapping_add((sign * weight(tap, row % inputs, column)) as i16);
+                    *sum += (sign(position, input) * weight(tap, input, column)) as i16;
                 }
             }
             for level in Level::all() {
                 let mut sums = vec![3; wanted.len() + 1];
-                scatter.sum(level, Fired { codes: &codes, starts: &starts, across }, &mut sums);
+                scatter.sum(level, Fired { raster: &raster, step: 1, across }, &mut sums);
                 assert_eq!(sums.pop(), Some(3));
                 assert!(sums == wanted, "{level:?}, {inputs} × {columns}, {down} × {across} positions");
             }
@@ -294,18 +341,9 @@ mod tests {
     fn sums_that_words_do_not_hold_are_known() {
         // 258 · 127 is the last that fits
         let heavy = Scatter::new((100, 1), |_, _| &[-127]).unwrap();
-        let all = |counts: &[u32]| {
-            let starts: Vec<u32> = [0]
-                .iter()
-                .chain(counts)
-                .scan(0, |sum, count| {
-                    Some({
-                        *sum += count;
-                        *sum
-                    })
-                })
-                .collect();
-            heavy.holds(Fired { codes: &[], starts: &starts, across: 2 })
+        let all = |counts: &[usize]| {
+            let raster = raster((100, counts.len()), |position, input| (input < counts[position]).into());
+            heavy.holds(Fired { raster: &raster, step: 1, across: 2 })
         };
         assert!(all(&[100, 100, 58, 0]) && !all(&[100, 100, 58, 1]));
         assert!(all(&[58, 0, 100, 100, 0, 0, 100, 100]) && !all(&[58, 0, 100, 100, 0, 1, 0, 0]));

@@ -81,14 +81,13 @@ impl Population<'_> {
                 return None;
             }
             let spikes = train.singles()?;
-            let fired =
-                |step| Fired { codes: spikes.codes(), starts: spikes.starts(step), across: source.width as usize };
-            if !(1..=steps).all(|step| weights.holds(fired(step))) {
+            let fired = |step| Fired { raster: spikes.raster(), step, across: source.width as usize };
+            if !(0..steps).all(|step| weights.holds(fired(step))) {
                 return None;
             }
             let (mut sums, all_sums) = (std::mem::take(spare), size * steps as usize);
             sums.make_room(all_sums / 2);
-            for (step, sums) in (1..=steps).zip(sums.words_mut().chunks_exact_mut(size)) {
+            for (step, sums) in (0..).zip(sums.words_mut().chunks_exact_mut(size)).take(steps as usize) {
                 weights.sum(self.level, fired(step), sums);
             }
             for (position, &reached) in reached.iter().enumerate() {

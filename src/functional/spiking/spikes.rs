@@ -160,6 +160,11 @@ impl Spikes {
         }
     }
 
+    /// All of them, as bits.
+    pub fn raster(&self) -> &Raster {
+        &self.fired.raster
+    }
+
     /// Words of bits, row after row.
     pub fn bits(&self) -> &[u64] {
         &self.fired.raster.bits
