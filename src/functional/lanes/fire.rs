@@ -43,9 +43,9 @@ pub(in crate::functional) struct Inflow<'a> {
 /// Rows of whole registers, one for each step; behind the last neuron zeros.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::functional) enum Numbers<'a> {
-    /// Of the steps from `delay` on, one after the other.
-    Sums { rows: &'a [i32], delay: usize },
     /// Of the steps from `delay` on, one every `pitch`.
+    Sums { rows: &'a [i32], pitch: usize, delay: usize },
+    /// The same in words.
     Words { rows: &'a [i16], pitch: usize, delay: usize },
 }
 
@@ -144,7 +144,7 @@ impl Signed<'_> {
         (counts, to): (&mut Values, usize),
         (marks, channel): (&mut Marks, usize),
     ) -> bool {
-        let (there, stride) = ((self.neurons - first).min(LANES), self.thresholds.len());
+        let there = (self.neurons - first).min(LANES);
         let (mut thresholds, mut count) = ([i32::MAX; LANES], [0; LANES]);
         thresholds.copy_from_slice(&self.thresholds[first..first + LANES]);
         let mut potentials = thresholds.map(|threshold| threshold >> 1);
@@ -154,8 +154,8 @@ impl Signed<'_> {
         for step in 0..course.steps.1 {
             let add = |(potential, number): (&mut i32, i32)| *potential = potential.wrapping_add(number);
             match numbers {
-                Numbers::Sums { rows, delay } => {
-                    let at = step.checked_sub(delay).map_or(usize::MAX, |step| first + step * stride);
+                Numbers::Sums { rows, pitch, delay } => {
+                    let at = step.checked_sub(delay).map_or(usize::MAX, |step| first + step * pitch);
                     let sums = rows.get(at..).unwrap_or_default().iter().copied();
                     potentials.iter_mut().zip(sums).for_each(add);
                 }
@@ -234,15 +234,15 @@ impl Signed<'_> {
         counts: &mut [u8],
         (marks, channel): (&mut Marks, usize),
     ) -> bool {
-        let (limit, stride, inflow) = (self.limit as usize, self.thresholds.len(), course.inflow);
+        let (limit, inflow) = (self.limit as usize, course.inflow);
         match inflow.numbers {
             Numbers::Sums { rows: [], .. } if inflow.driven == limit && course.steps.0 == limit => {
                 self.steady::<C>(inflow.bias, first, counts, (marks, channel))
             }
-            Numbers::Sums { rows, delay } => {
+            Numbers::Sums { rows, pitch, delay } => {
                 // SAFETY: rows are as long as so many registers
                 let wide = |row: &[i32], c| unsafe { _mm512_loadu_si512(row.as_ptr().add(c * LANES).cast()) };
-                self.through::<C, _>(course, (first, counts), (rows, stride, delay), wide, (marks, channel))
+                self.through::<C, _>(course, (first, counts), (rows, pitch, delay), wide, (marks, channel))
             }
             Numbers::Words { rows, pitch, delay } => {
                 // SAFETY: rows are as long as so many halves of registers
@@ -376,11 +376,16 @@ mod tests {
                 sum + if step < 3 { bias[lane] } else { 0 }
             };
             let sums: Vec<i32> = unbiased.iter().enumerate().map(biased).collect();
-            let all = Inflow { numbers: Numbers::Sums { rows: &sums, delay: 0 }, bias: &[], driven: 0 };
-            let apart = Inflow { numbers: Numbers::Sums { rows: &unbiased, delay: 0 }, bias: &bias, driven: 3 };
+            let all = Inflow { numbers: Numbers::Sums { rows: &sums, pitch: stride, delay: 0 }, bias: &[], driven: 0 };
+            let apart =
+                Inflow { numbers: Numbers::Sums { rows: &unbiased, pitch: stride, delay: 0 }, bias: &bias, driven: 3 };
             let scattered =
                 Inflow { numbers: Numbers::Words { rows: &words, pitch: stride, delay: 0 }, bias: &bias, driven: 3 };
-            let steady = Inflow { numbers: Numbers::Sums { rows: &[], delay: 0 }, bias: &sums[..stride], driven: 4 };
+            let steady = Inflow {
+                numbers: Numbers::Sums { rows: &[], pitch: stride, delay: 0 },
+                bias: &sums[..stride],
+                driven: 4,
+            };
             let mut wanted = None;
             for (level, symmetric) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
                 let (neurons, thresholds, most) = (neurons as usize, &thresholds[..], &most[..]);

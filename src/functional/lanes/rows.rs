@@ -6,9 +6,11 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
-use super::{LANES, Level, Set};
+use super::lists::Sent;
+use super::{Aligned, LANES, Level, Lists, Set};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 /// So many rows sum up to less than 2^16 in each byte.
 pub(in crate::functional) const BURST: usize = 256;
@@ -17,9 +19,11 @@ pub(in crate::functional) const BURST: usize = 256;
 /// words adds up both, and a second one the upper bytes by themselves, from which the lower ones follow.
 #[derive(Debug, Clone)]
 pub(in crate::functional) struct Rows {
+    count: usize,
     /// Words of a row; columns come in spans, the first half of a span in the lower bytes.
     words: usize,
-    rows: Vec<u16>,
+    /// Span after span, so that what is added up together lies together: `[span][row][word]`.
+    table: Aligned,
 }
 
 /// Spans of a row of so many words: the first word, and how many.
@@ -36,15 +40,24 @@ impl Rows {
     /// Rows of `columns` weights, each `row(r)` times a sign: products are −127 to 127.
     pub fn new<'a>(count: usize, columns: usize, row: impl Fn(usize) -> (&'a [i32], i32)) -> Self {
         let words = columns.next_multiple_of(LANES) / 2;
-        let (mut rows, mut bytes) = (Vec::with_capacity(count * words), vec![128u8; 2 * words]);
-        for (weights, sign) in (0..count).map(row) {
+        let (mut table, mut bytes) = (Aligned::default(), vec![128u8; 2 * words]);
+        table.make_room((count * words).div_ceil(2));
+        let to: &mut [u16] = bytemuck::cast_slice_mut(&mut table);
+        for (at, (weights, sign)) in (0..count).map(row).enumerate() {
             bytes.iter_mut().zip(weights).for_each(|(byte, weight)| *byte = (128 + sign * weight) as u8);
             for (first, span) in spans(words) {
                 let (lower, upper) = bytes[2 * first..][..2 * span].split_at(span);
-                rows.extend(lower.iter().zip(upper).map(|(&lower, &upper)| u16::from(lower) | u16::from(upper) << 8));
+                let pairs = lower.iter().zip(upper).map(|(&lower, &upper)| u16::from(lower) | u16::from(upper) << 8);
+                to[first * count + at * span..].iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair);
             }
         }
-        Self { words, rows }
+        Self { count, words, table }
+    }
+
+    /// The words of all rows in a span.
+    #[inline(always)]
+    fn span(&self, (first, span): (usize, usize)) -> &[u16] {
+        &bytemuck::cast_slice(&self.table)[first * self.count..][..span * self.count]
     }
 
     /// Adds what a bundle asks for, from lists of `codes`, to rows of sums, which wrap: two for each word.
@@ -52,7 +65,7 @@ impl Rows {
     /// # Panics
     /// If it names rows that are not there, or sums beyond the slice.
     pub fn add(&self, level: Level, codes: &[&[u32]], bundle: &Bundle, sums: &mut [i32]) {
-        let count = (self.rows.len() / self.words.max(1)) as u32;
+        let count = self.count as u32;
         let within = |list: &List| {
             let codes = &codes[list.from][list.start..list.end];
             codes.iter().fold(true, |all, code| all & (code.wrapping_add(list.first) < count))
@@ -61,21 +74,53 @@ impl Rows {
         assert!(bundle.targets.iter().all(|&(to, _)| to.saturating_add(2 * self.words) <= sums.len()));
         let short = bundle.lists.iter().all(|list| i16::try_from(list.gain).is_ok());
         for (first, span) in spans(self.words) {
-            let mut begin = 0;
+            let (mut begin, table) = (0, (self.span((first, span)), span));
             for &(to, end) in &bundle.targets {
                 let (lists, sums) = (&bundle.lists[begin..end], &mut sums[to + 2 * first..][..2 * span]);
                 begin = end;
-                match level.0 {
+                match (level.0, span) {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has the instructions, and all rows that are asked for lie within the table
-                    Set::Avx512 if short => unsafe { self.avx512((first, span), codes, lists, sums) },
+                    (Set::Avx512, 64) if short => unsafe { avx512_span::<2>(table, codes, lists, sums) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above
+                    (Set::Avx512, _) if short => unsafe { avx512_span::<1>(table, codes, lists, sums) },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has the instructions
-                    Set::Avx512 | Set::Avx2 => unsafe { avx2(self, (first, span), codes, lists, sums) },
+                    (Set::Avx512 | Set::Avx2, _) => unsafe { avx2(table, codes, lists, sums) },
                     #[cfg(not(target_arch = "x86_64"))]
-                    Set::Avx512 | Set::Avx2 => {}
-                    Set::Plain => self.add_lists((first, span), codes, lists, sums),
+                    (Set::Avx512 | Set::Avx2, _) => {}
+                    (Set::Plain, _) => add_lists(table, codes, lists, sums),
                 }
+            }
+        }
+    }
+
+    /// Sums of a span of columns, row after row, of the first rows of weights, those of one sign.
+    ///
+    /// # Panics
+    /// If lists are of more inputs than there are rows; if there is no such span or row, or no room.
+    pub fn weigh(
+        &self,
+        level: Level,
+        (first, span): (usize, usize),
+        (lists, rows): (&Lists, Range<usize>),
+        sums: &mut [i32],
+    ) {
+        assert!(lists.inputs() <= self.count && self.spans().any(|there| there == (first, span)));
+        let (table, sums) = (self.span((first / 2, span / 2)), &mut sums[..rows.len() * span]);
+        for (row, sums) in rows.zip(sums.chunks_exact_mut(span)) {
+            match (level.0, span) {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instructions, and there is a row for every input
+                (Set::Avx512, 128) => unsafe { avx512_weigh::<2>((table, span / 2), lists.row(row), sums) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above
+                (Set::Avx512, _) => unsafe { avx512_weigh::<1>((table, span / 2), lists.row(row), sums) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instructions
+                (Set::Avx2, _) => unsafe { avx2_weigh((table, span / 2), lists.row(row), sums) },
+                (_, _) => weigh((table, span / 2), lists.row(row), sums),
             }
         }
     }
@@ -91,12 +136,12 @@ impl Rows {
     /// If codes are no rows, or more than [`BURST`] together; if there is no such span, or no room.
     pub fn sum(&self, level: Level, (first, span): (usize, usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
         assert!(self.spans().any(|there| there == (first, span)));
-        let (first, span, count) = (first / 2, span / 2, (self.rows.len() / self.words.max(1)) as u32);
+        let (first, span, count) = (first / 2, span / 2, self.count as u32);
         assert!(ends.len().saturating_sub(1) * 2 * span <= sums.len());
         let [begin, end] = [ends.first(), ends.last()].map(|end| end.map_or(0, |&end| end as usize));
         assert!(codes[begin..end].iter().fold(true, |all, &code| all & (code < count)));
         assert!(ends.windows(2).all(|ends| ends[0] <= ends[1] && (ends[1] - ends[0]) as usize <= BURST));
-        let (table, lists) = ((&self.rows[first..], self.words, span), (codes, ends));
+        let (table, lists) = ((self.span((first, span)), span), (codes, ends));
         match (level.0, span) {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the instructions, and all rows lie within the table
@@ -108,33 +153,6 @@ impl Rows {
             // SAFETY: the processor has the instructions
             (Set::Avx2, _) => unsafe { avx2_words(table, lists, sums) },
             (_, _) => words(table, lists, sums),
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn avx512(&self, (first, span): (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
-        // SAFETY: as for the caller
-        unsafe {
-            match span {
-                64 => avx512_span::<2>((&self.rows[first..], self.words, span), codes, lists, sums),
-                _ => avx512_span::<1>((&self.rows[first..], self.words, span), codes, lists, sums),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn add_lists(&self, (first, span): (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
-        for list in lists {
-            for rows in codes[list.from][list.start..list.end].chunks(BURST) {
-                let (table, rows) = ((&self.rows[first..], self.words), (rows, list.first));
-                match span {
-                    64 => add_span::<64>(table, rows, list.gain, sums),
-                    32 => add_span::<32>(table, rows, list.gain, sums),
-                    16 => add_span::<16>(table, rows, list.gain, sums),
-                    _ => add_span::<8>(table, rows, list.gain, sums),
-                }
-            }
         }
     }
 }
@@ -168,21 +186,61 @@ impl Bundle {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2(of: &Rows, span: (usize, usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
-    of.add_lists(span, codes, lists, sums);
+fn avx2(table: (&[u16], usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
+    add_lists(table, codes, lists, sums);
+}
+
+/// One span of what lists ask for.
+#[inline(always)]
+fn add_lists((table, span): (&[u16], usize), codes: &[&[u32]], lists: &[List], sums: &mut [i32]) {
+    for list in lists {
+        for rows in codes[list.from][list.start..list.end].chunks(BURST) {
+            let rows = (rows, list.first);
+            match span {
+                64 => add_span::<64>(table, rows, list.gain, sums),
+                32 => add_span::<32>(table, rows, list.gain, sums),
+                16 => add_span::<16>(table, rows, list.gain, sums),
+                _ => add_span::<8>(table, rows, list.gain, sums),
+            }
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2_words(table: (&[u16], usize, usize), lists: (&[u32], &[u32]), sums: &mut [i16]) {
+fn avx2_weigh<'a>(table: (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
+    weigh(table, lists, sums);
+}
+
+/// A span of a row of lists.
+#[inline(always)]
+fn weigh<'a>((table, span): (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
+    sums.fill(0);
+    let (low, high) = sums.split_at_mut(span);
+    for Sent { plus, minus, gain } in lists {
+        let signs = [(plus, i32::from(gain)), (minus, -i32::from(gain))];
+        for (&channel, gain) in signs.into_iter().flat_map(|(channels, gain)| channels.iter().map(move |it| (it, gain)))
+        {
+            let row = &table[channel as usize * span..][..span];
+            for ((low, high), &word) in low.iter_mut().zip(&mut *high).zip(row) {
+                *low = low.wrapping_add(gain.wrapping_mul(i32::from(word & 0xff) - 128));
+                *high = high.wrapping_add(gain.wrapping_mul(i32::from(word >> 8) - 128));
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2_words(table: (&[u16], usize), lists: (&[u32], &[u32]), sums: &mut [i16]) {
     words(table, lists, sums);
 }
 
 /// Sums of a span as words, list by list.
 #[inline(always)]
-fn words((table, words, span): (&[u16], usize, usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
+fn words((table, span): (&[u16], usize), (codes, ends): (&[u32], &[u32]), sums: &mut [i16]) {
     for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
-        let (table, rows) = ((table, words), (&codes[ends[0] as usize..ends[1] as usize], 0));
+        let rows = (&codes[ends[0] as usize..ends[1] as usize], 0);
         let mut wide = [0; 128];
         match span {
             64 => add_span::<64>(table, rows, 1, &mut wide),
@@ -198,7 +256,7 @@ fn words((table, words, span): (&[u16], usize, usize), (codes, ends): (&[u32], &
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn avx512_words<const Z: usize>(
-    (table, words, span): (&[u16], usize, usize),
+    (table, span): (&[u16], usize),
     (codes, ends): (&[u32], &[u32]),
     sums: &mut [i16],
 ) {
@@ -206,7 +264,7 @@ unsafe fn avx512_words<const Z: usize>(
     for (ends, sums) in ends.windows(2).zip(sums.chunks_exact_mut(2 * span)) {
         let codes = &codes[ends[0] as usize..ends[1] as usize];
         // SAFETY: as for the caller
-        let [both, upper] = unsafe { sum_up::<Z>((table, words, there), (codes, 0)) };
+        let [both, upper] = unsafe { sum_up::<Z>((table, span), (codes, 0)) };
         let (low, high) = sums.split_at_mut(span);
         for (half, to) in [(both, low), (upper, high)] {
             for (sum, to) in half.into_iter().zip(to.chunks_mut(2 * LANES)) {
@@ -221,16 +279,19 @@ unsafe fn avx512_words<const Z: usize>(
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn sum_up<const Z: usize>(
-    (table, words, there): (&[u16], usize, u32),
-    (codes, first): (&[u32], u32),
-) -> [[__m512i; Z]; 2] {
+unsafe fn sum_up<const Z: usize>((table, span): (&[u16], usize), (codes, first): (&[u32], u32)) -> [[__m512i; Z]; 2] {
     let (mut both, mut upper) = ([_mm512_setzero_si512(); Z], [_mm512_setzero_si512(); Z]);
+    let there = u32::MAX >> (32 - span.min(32));
     for code in codes {
         // SAFETY: the row lies within the table, and the words of it that are there are loaded
-        let from = unsafe { table.as_ptr().add(code.wrapping_add(first) as usize * words) };
+        let from = unsafe { table.as_ptr().add(code.wrapping_add(first) as usize * span) };
         for (z, (both, upper)) in both.iter_mut().zip(&mut upper).enumerate() {
-            let row = unsafe { _mm512_maskz_loadu_epi16(there, from.add(z * 32).cast()) };
+            let from = from.wrapping_add(z * 32);
+            let row = if Z > 1 {
+                unsafe { _mm512_loadu_si512(from.cast()) }
+            } else {
+                unsafe { _mm512_maskz_loadu_epi16(there, from.cast()) }
+            };
             *both = _mm512_add_epi16(*both, row);
             *upper = _mm512_add_epi16(*upper, _mm512_srli_epi16::<8>(row));
         }
@@ -243,16 +304,76 @@ unsafe fn sum_up<const Z: usize>(
     [both, upper]
 }
 
+/// A span of `Z` registers of words of a row of lists, whose sums stay in registers.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn avx512_weigh<'a, const Z: usize>(
+    (table, span): (&[u16], usize),
+    lists: impl Iterator<Item = Sent<'a>>,
+    sums: &mut [i32],
+) {
+    let (zero, there) = (_mm512_setzero_si512(), u32::MAX >> (32 - span.min(32)));
+    let load = |channel: u32, z: usize| {
+        // SAFETY: the caller has a row for every channel, and the words of it that are there are loaded
+        unsafe {
+            let from = table.as_ptr().add(channel as usize * span + z * 32);
+            if Z > 1 { _mm512_loadu_si512(from.cast()) } else { _mm512_maskz_loadu_epi16(there, from.cast()) }
+        }
+    };
+    let mut all = [[[zero; 2]; Z]; 2];
+    // two lists at a time take their gains together
+    let (mut held, mut held_gain, mut holds) = ([[zero; Z]; 2], 0, false);
+    for Sent { plus, minus, gain } in lists {
+        let (mut both, mut upper) = ([zero; Z], [zero; Z]);
+        for &channel in plus {
+            for z in 0..Z {
+                let row = load(channel, z);
+                both[z] = _mm512_add_epi16(both[z], row);
+                upper[z] = _mm512_add_epi16(upper[z], _mm512_srli_epi16::<8>(row));
+            }
+        }
+        for &channel in minus {
+            for z in 0..Z {
+                let row = load(channel, z);
+                both[z] = _mm512_sub_epi16(both[z], row);
+                upper[z] = _mm512_sub_epi16(upper[z], _mm512_srli_epi16::<8>(row));
+            }
+        }
+        let excess = _mm512_set1_epi16((plus.len() as i16).wrapping_sub(minus.len() as i16).wrapping_mul(128));
+        for (both, upper) in both.iter_mut().zip(&mut upper) {
+            *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
+            *upper = _mm512_sub_epi16(*upper, excess);
+        }
+        let now = [both, upper];
+        if holds {
+            fold(&mut all, held, now, (held_gain, gain.into()));
+        }
+        (held, held_gain, holds) = (now, gain.into(), !holds);
+    }
+    if holds {
+        fold(&mut all, held, [[zero; Z]; 2], (held_gain, 0));
+    }
+    let (low, high) = sums.split_at_mut(span);
+    for (half, to) in [low, high].into_iter().enumerate() {
+        for (z, to) in to.chunks_mut(2 * LANES).enumerate() {
+            for (sum, to) in in_order(all[half][z]).into_iter().zip(to.chunks_mut(LANES)) {
+                let there = u16::MAX >> (LANES - to.len());
+                // SAFETY: only the sums that are there are stored
+                unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr(), there, sum) };
+            }
+        }
+    }
+}
+
 /// One span of `Z` registers of words, whose sums stay in registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn avx512_span<const Z: usize>(
-    (table, words, span): (&[u16], usize, usize),
+    (table, span): (&[u16], usize),
     codes: &[&[u32]],
     lists: &[List],
     sums: &mut [i32],
 ) {
-    let there = u32::MAX >> (32 - span.min(32));
     let zero = _mm512_setzero_si512();
     let mut all = [[[zero; 2]; Z]; 2];
     // two bursts at a time take their gains together
@@ -260,7 +381,7 @@ unsafe fn avx512_span<const Z: usize>(
     for list in lists {
         for codes in codes[list.from][list.start..list.end].chunks(BURST) {
             // SAFETY: as for the caller
-            let now = unsafe { sum_up::<Z>((table, words, there), (codes, list.first)) };
+            let now = unsafe { sum_up::<Z>((table, span), (codes, list.first)) };
             if holds {
                 fold(&mut all, held, now, (held_gain, list.gain));
             }
@@ -316,15 +437,10 @@ fn in_order([low, high]: [__m512i; 2]) -> [__m512i; 2] {
 
 /// One span, whose sums stay in registers.
 #[inline(always)]
-fn add_span<const SPAN: usize>(
-    (table, words): (&[u16], usize),
-    (codes, first): (&[u32], u32),
-    gain: i32,
-    sums: &mut [i32],
-) {
+fn add_span<const SPAN: usize>(table: &[u16], (codes, first): (&[u32], u32), gain: i32, sums: &mut [i32]) {
     let (mut both, mut upper) = ([0u16; SPAN], [0u16; SPAN]);
     for code in codes {
-        let row = &table[code.wrapping_add(first) as usize * words..][..SPAN];
+        let row = &table[code.wrapping_add(first) as usize * SPAN..][..SPAN];
         for ((both, upper), &word) in both.iter_mut().zip(&mut upper).zip(row) {
             *both = both.wrapping_add(word);
             *upper = upper.wrapping_add(word >> 8);

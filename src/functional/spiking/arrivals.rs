@@ -4,7 +4,6 @@ use super::neurons::Population;
 use super::planes::{Plane, Planes};
 use super::scattered::{Scattered, Scattering};
 use super::scratch::Scratch;
-use super::spikes::Spikes;
 use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{Options, Settle};
@@ -230,7 +229,7 @@ impl Population<'_> {
     #[inline(always)]
     pub fn inflow<'a, V: Sum<i32> + Pod>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Inflow<'a> {
         let (bias, driven) = (self.afferents.registers_of_bias(position), self.driven() as usize);
-        let of = |sums| Numbers::Sums { rows: bytemuck::cast_slice(sums), delay: 0 };
+        let of = |sums| Numbers::Sums { rows: bytemuck::cast_slice(sums), pitch: arrivals.width, delay: 0 };
         match arrivals.way {
             Way::Sums if self.is_alone() => Inflow { numbers: of(&[]), bias, driven },
             Way::Sums => Inflow { numbers: of(arrivals.sums(position)), bias: &[], driven: 0 },
@@ -378,8 +377,7 @@ impl Population<'_> {
         let delay = self.options.schedule.delay();
         let mut scratch = std::mem::take(&mut arrivals.scratch);
         scratch.clear();
-        let codes: Vec<&[u32]> =
-            self.sources(afferent).map(|(train, _)| train.singles().map_or(&[][..], Spikes::codes)).collect();
+        let codes: Vec<&[u32]> = self.sources(afferent).map(|(train, _)| train.codes()).collect();
         let mut operations = 0;
         for (at, steps) in self.sent(arrivals) {
             let seen = afferent.seen(arrivals.positions.start + at);

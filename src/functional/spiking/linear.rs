@@ -8,8 +8,9 @@ use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{FunctionalError, Ran};
 use crate::functional::Values;
-use crate::functional::lanes::{Aligned, Course, Inflow, Numbers, Pairs, WORD};
+use crate::functional::lanes::{Aligned, Course, Inflow, Lists, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
+use std::ops::Range;
 
 /// Positions whose dense rows are multiplied together: whole tiles of rows, whatever the number of steps, whose sums stay in
 /// the first cache.
@@ -20,16 +21,53 @@ const BLOCK: usize = 6;
 #[derive(Debug)]
 pub(super) struct Stream {
     sources: Vec<(StageId, i32)>,
+    form: Form,
     pairs: Pairs,
-    /// The same rows as they are, where there are hardly any pairs of zeros; else nothing.
     words: Vec<u32>,
+    pub lists: Lists,
     /// Where the rows of each position begin, and of the last one end.
     firsts: Vec<usize>,
     /// How many neurons send anything, over all steps and sources.
-    senders: u64,
+    pub senders: u64,
+}
+
+/// How rows of numbers are kept.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Without pairs of zeros.
+    #[default]
+    Pairs,
+    /// As they are, where there are hardly any of those.
+    Words,
+    /// As lists of single spikes, each with the gain of its source.
+    Lists,
 }
 
 impl Stream {
+    /// Nothing so far, of so many inputs.
+    fn new(inputs: usize) -> Self {
+        let (sources, words, firsts) = (vec![], vec![], vec![]);
+        Self {
+            sources,
+            form: Form::Pairs,
+            pairs: Pairs::new(inputs),
+            words,
+            lists: Lists::default(),
+            firsts,
+            senders: 0,
+        }
+    }
+
+    /// Whether it is what such a layer reads.
+    fn is_of(&self, afferent: &Afferent, short: &Short) -> bool {
+        self.sources == afferent.sources && (self.form != Form::Lists || short.rows.is_some())
+    }
+
+    /// How many rows come to a position, and how many to those before.
+    pub fn rows(&self, position: usize) -> Range<usize> {
+        self.firsts[position]..self.firsts[position + 1]
+    }
+
     /// Nothing of what it holds is what stages send any more.
     pub fn forget(&mut self) {
         self.sources.clear();
@@ -56,13 +94,16 @@ impl Population<'_> {
         {
             return Ok(Some(ran));
         }
-        if stream.as_ref().is_none_or(|stream| stream.sources != afferent.sources) {
-            let memory = stream.take().map_or_else(|| (Pairs::new(short.inputs), vec![]), |it| (it.pairs, it.words));
-            *stream = self.stream(afferent, short.inputs, memory);
+        if stream.as_ref().is_none_or(|stream| !stream.is_of(afferent, short)) {
+            let memory = stream.take().unwrap_or_else(|| Stream::new(short.inputs));
+            *stream = self.stream(afferent, short, memory);
         }
-        match stream {
-            Some(stream) => Ok(Some(self.through(short, stream)?)),
-            None => Ok(None),
+        match (stream, &short.rows) {
+            (Some(stream), Some(rows)) if stream.form == Form::Lists => {
+                Ok(Some(self.behind_lists(short, rows, stream)?))
+            }
+            (Some(stream), _) => Ok(Some(self.through(short, stream)?)),
+            (None, _) => Ok(None),
         }
     }
 
@@ -75,7 +116,7 @@ impl Population<'_> {
         ran.values = Values::rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
         let (mut sums, mut rests) = (Aligned::default(), true);
-        let (groups, block) = (short.packed.groups(), if stream.words.is_empty() { 1 } else { BLOCK });
+        let (groups, block) = (short.packed.groups(), if stream.form == Form::Words { BLOCK } else { 1 });
         for (strip, first) in
             short.packed.strips().flat_map(|strip| (0..grid.positions()).step_by(block).map(move |at| (strip, at)))
         {
@@ -84,21 +125,21 @@ impl Population<'_> {
             let (from, size) = (rows.start, rows.len() * strip.width());
             sums.make_room(strip.panels * size);
             let sums = sums.signed_mut();
-            if stream.words.is_empty() {
-                short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), sums);
-            } else {
+            if stream.form == Form::Words {
                 let words = &stream.words[rows.start * groups..rows.end * groups];
                 short.packed.multiply_strip(self.level, strip, words, sums);
+            } else {
+                short.packed.multiply_pairs(self.level, strip, (&stream.pairs, rows), sums);
             }
             for position in block {
-                let ends = [position, position + 1].map(|position| (stream.firsts[position] - from) * strip.width());
-                let rows = stream.firsts[position + 1] - stream.firsts[position];
+                let (rows, pitch) = (stream.rows(position), strip.width());
+                let ends = [rows.start, rows.end].map(|row| (row - from) * pitch);
                 let mut marks = fired.marks(position);
                 for panel in 0..strip.panels {
                     let first = strip.first + panel * strip.width();
                     let neurons = first..channels.min(first + strip.width());
-                    let numbers = Numbers::Sums { rows: &sums[panel * size..][ends[0]..ends[1]], delay };
-                    let course = self.course((position, first), (rows, numbers));
+                    let numbers = Numbers::Sums { rows: &sums[panel * size..][ends[0]..ends[1]], pitch, delay };
+                    let course = self.course((position, first), (rows.len(), numbers));
                     let counts = (&mut ran.values, position * channels + first);
                     rests &= self.signed(neurons).run_word(self.level, course, counts, (&mut marks, first));
                 }
@@ -128,9 +169,9 @@ impl Population<'_> {
         rests.then_some(ran).ok_or_else(|| self.restless())
     }
 
-    /// What the sources of a projection send, of `inputs` channels, as far as it arrives; `None` where it does not fit.
+    /// What the sources of a projection send, as far as it arrives, in the memory of another stream; `None` where it does not fit.
     #[inline(always)]
-    fn stream(&self, afferent: &Afferent, inputs: usize, memory: (Pairs, Vec<u32>)) -> Option<Stream> {
+    fn stream(&self, afferent: &Afferent, short: &Short, memory: Stream) -> Option<Stream> {
         let sources: Vec<(&Train, i32)> = self.sources(afferent).filter(|(train, _)| train.last_step > 0).collect();
         let singles: Option<Vec<_>> = sources.iter().map(|(train, _)| train.singles()).collect();
         let gains: Option<Vec<_>> = sources.iter().map(|&(_, gain)| i16::try_from(gain).ok()).collect();
@@ -140,18 +181,40 @@ impl Population<'_> {
             Some((singles, gains)) => Some(singles.into_iter().zip(gains).collect::<Vec<_>>()),
             None => None,
         };
-        let (mut pairs, mut dense) = memory;
-        pairs.clear(inputs);
-        dense.clear();
-        let is_dense = singles.is_none() && sources.iter().any(|(train, _)| is_dense(train));
-        let mut stream = Stream { sources: afferent.sources.clone(), pairs, words: dense, firsts: vec![0], senders: 0 };
+        let (inputs, mut stream) = (short.inputs, memory);
+        stream.sources.clone_from(&afferent.sources);
+        stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
+        stream.pairs.clear(inputs);
+        stream.words.clear();
+        stream.lists.clear(inputs);
+        stream.firsts.clear();
+        stream.firsts.push(0);
+        let last_of = |position| {
+            let lasts = sources.iter().map(|(train, _)| train.last_of(position));
+            lasts.fold(0, u32::max).min(self.last_sent())
+        };
+        let rows: u64 = self.grid.whole().positions.map(|position| u64::from(last_of(position))).sum();
+        let work = (stream.senders, rows * sources.len() as u64);
+        stream.form =
+            if singles.is_some() && short.rows.is_some() && self.level.prefers_rows(work, rows * inputs as u64) {
+                Form::Lists
+            } else if singles.is_none() && sources.iter().any(|(train, _)| is_dense(train)) {
+                Form::Words
+            } else {
+                Form::Pairs
+            };
         let (mut words, mut numbers, mut rows) = (vec![0u32; inputs.div_ceil(2)], vec![0; inputs], vec![]);
         for position in self.grid.whole().positions {
-            let last = sources.iter().map(|(train, _)| train.last_of(position)).fold(0, u32::max).min(self.last_sent());
+            let last = last_of(position);
             if let Some(singles) = &singles {
                 rows.clear();
                 rows.extend(singles.iter().map(|(spikes, gain)| (spikes.rows(position as usize, u32::MAX), *gain)));
-                stream.pairs.push_signs(self.level, (inputs.div_ceil(WORD), last as usize), &rows);
+                let size = (inputs.div_ceil(WORD), last as usize);
+                if stream.form == Form::Lists {
+                    stream.lists.push_signs(self.level, size, &rows);
+                } else {
+                    stream.pairs.push_signs(self.level, size, &rows);
+                }
             } else {
                 for step in 1..=last {
                     let row: &mut [i16] = &mut bytemuck::cast_slice_mut(&mut words)[..inputs];
@@ -169,16 +232,19 @@ impl Population<'_> {
                         }
                         narrow(&numbers, row).then_some(())?;
                     }
-                    if is_dense {
+                    if stream.form == Form::Words {
                         stream.words.extend_from_slice(&words);
                     } else {
                         stream.pairs.push(self.level, &words);
                     }
                 }
             }
-            stream.firsts.push(if is_dense { stream.words.len() / words.len().max(1) } else { stream.pairs.rows() });
+            stream.firsts.push(match stream.form {
+                Form::Pairs => stream.pairs.rows(),
+                Form::Words => stream.words.len() / words.len().max(1),
+                Form::Lists => stream.lists.rows(),
+            });
         }
-        stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
         Some(stream)
     }
 }

@@ -1,13 +1,14 @@
-//! Neurons behind a linear layer to which one stage sends few single spikes: rows of weights in bytes, position by position, and
-//! from their sums straight to the neurons.
+//! Neurons behind a linear layer to which single spikes come, one stage's few or lists of several: rows of weights in bytes, position
+//! by position, and from their sums straight to the neurons.
 
+use super::linear::Stream;
 use super::neurons::Population;
 use super::spikes::{Firing, Spikes};
 use super::synapses::Short;
 use super::train::Train;
 use super::{FunctionalError, Ran};
 use crate::functional::Values;
-use crate::functional::lanes::{BURST, Numbers, Rows, Signs, WORD, list};
+use crate::functional::lanes::{Aligned, BURST, Numbers, Rows, Signs, WORD, list};
 
 /// One spike for so many neurons and steps, or fewer, is added up as a row of weights sooner than in products of pairs.
 const FEW: u64 = 8;
@@ -24,7 +25,7 @@ impl Population<'_> {
     /// words can hold.
     #[inline(always)]
     pub fn behind_few(&self, short: &Short, spikes: &Spikes, rows: &Rows) -> Result<Option<Ran>, FunctionalError> {
-        let (grid, channels, inputs) = (self.grid, self.afferents.channels, short.inputs);
+        let (grid, inputs) = (self.grid, short.inputs);
         let (mut codes, mut ends, mut firsts) = (vec![], vec![0], vec![0]);
         let half = inputs.div_ceil(WORD);
         let rows_of = |position: usize| spikes.rows(position, self.last_sent()).chunks_exact(2 * half);
@@ -42,29 +43,62 @@ impl Population<'_> {
         ran.values = Values::rest(grid.neurons(), self.options.time_steps);
         ran.operations = (codes.len() * short.outputs) as u64;
         let (mut sums, mut rests, delay) = (vec![], true, self.options.schedule.delay() as usize);
-        for ((first, span), position) in
-            rows.spans().flat_map(|span| (0..grid.positions()).map(move |position| (span, position)))
-        {
+        for ((first, span), position) in self.spans(rows) {
             let ends = &ends[firsts[position]..=firsts[position + 1]];
             let count = ends.len() - 1;
             sums.resize(sums.len().max(count * span), 0);
             let sums = &mut sums[..count * span];
             rows.sum(self.level, (first, span), (&codes, ends), sums);
-            let mut marks = fired.marks(position);
-            for at in (first..channels.min(first + span)).step_by(WORD) {
-                let numbers = Numbers::Words { rows: &sums[(at - first).min(sums.len())..], pitch: span, delay };
-                let counts = (&mut ran.values, position * channels + at);
-                let neurons = self.signed(at..channels.min(at + WORD).min(first + span));
-                rests &= neurons.run_word(
-                    self.level,
-                    self.course((position, at), (count, numbers)),
-                    counts,
-                    (&mut marks, at),
-                );
-            }
-            let done = marks.done();
-            fired.raster().add(position, done);
+            let numbers = |at| Numbers::Words { rows: sums.get(at..).unwrap_or_default(), pitch: span, delay };
+            rests &= self.fire_span((position, first, span), (count, numbers), (&mut ran, &mut fired));
         }
         self.finished(ran, fired, rests).map(Some)
+    }
+
+    /// Runs neurons to which lists of single spikes come through all their steps.
+    #[inline(always)]
+    pub fn behind_lists(&self, short: &Short, rows: &Rows, stream: &Stream) -> Result<Ran, FunctionalError> {
+        let mut ran = Ran::new(self.grid, self.last_input, self.options.time_steps);
+        let mut fired = Firing::of_steps(self.level, self.grid, self.most_steps());
+        ran.values = Values::rest(self.grid.neurons(), self.options.time_steps);
+        ran.operations = stream.senders * short.outputs as u64;
+        let (mut sums, mut rests, delay) = (Aligned::default(), true, self.options.schedule.delay() as usize);
+        for ((first, span), position) in self.spans(rows) {
+            let targets = stream.rows(position);
+            let (count, size) = (targets.len(), targets.len() * span);
+            sums.make_room(size);
+            rows.weigh(self.level, (first, span), (&stream.lists, targets), sums.signed_mut());
+            let sums = &sums.signed()[..size];
+            let numbers = |at| Numbers::Sums { rows: sums.get(at..).unwrap_or_default(), pitch: span, delay };
+            rests &= self.fire_span((position, first, span), (count, numbers), (&mut ran, &mut fired));
+        }
+        self.finished(ran, fired, rests)
+    }
+
+    /// Every span of columns, with all positions one after the other.
+    fn spans(&self, rows: &Rows) -> impl Iterator<Item = ((usize, usize), usize)> + use<> {
+        let positions = self.grid.positions();
+        rows.spans().flat_map(move |span| (0..positions).map(move |position| (span, position)))
+    }
+
+    /// Runs the neurons of a span of columns of a position, to which so many rows of numbers come, each from a column of the span on;
+    /// says whether they came to rest.
+    #[inline(always)]
+    fn fire_span<'a>(
+        &'a self,
+        (position, first, span): (usize, usize, usize),
+        (count, numbers): (usize, impl Fn(usize) -> Numbers<'a>),
+        (ran, fired): (&mut Ran, &mut Firing),
+    ) -> bool {
+        let (channels, mut marks, mut rests) = (self.afferents.channels, fired.marks(position), true);
+        for at in (first..channels.min(first + span)).step_by(WORD) {
+            let counts = (&mut ran.values, position * channels + at);
+            let neurons = self.signed(at..channels.min(at + WORD).min(first + span));
+            let course = self.course((position, at), (count, numbers(at - first)));
+            rests &= neurons.run_word(self.level, course, counts, (&mut marks, at));
+        }
+        let done = marks.done();
+        fired.raster().add(position, done);
+        rests
     }
 }

@@ -240,6 +240,11 @@ impl Train {
         }
     }
 
+    /// The codes of single spikes ([`Spikes::codes`]); none of anything else.
+    pub fn codes(&self) -> &[u32] {
+        self.singles().map_or(&[], Spikes::codes)
+    }
+
     /// The numbers that `count` positions from `first` on send, each less the one beside it; nothing where they send none, or
     /// single spikes.
     #[inline(always)]
