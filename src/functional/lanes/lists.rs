@@ -143,12 +143,15 @@ fn avx512(word: u64, first: u32, to: &mut [u32]) -> usize {
     // SAFETY: it is one register
     let ramp = unsafe { _mm512_loadu_si512(ramp.as_ptr().cast()) };
     let mut places = _mm512_maskz_compress_epi8(word, ramp);
-    let count = word.count_ones() as usize;
-    for to in to[..count.next_multiple_of(LANES)].chunks_exact_mut(LANES) {
+    let (count, first) = (word.count_ones() as usize, _mm512_set1_epi32(first as i32));
+    // hardly any word has more than one register takes, and one too many costs less than a branch that nobody foresees
+    for at in (0..WORD).step_by(LANES) {
         let place = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(places));
+        let to = &mut to[at..at + LANES];
         // SAFETY: there is one register
-        unsafe {
-            _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_add_epi32(place, _mm512_set1_epi32(first as i32)));
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_add_epi32(place, first)) };
+        if count <= at + LANES {
+            break;
         }
         places = _mm512_shuffle_i64x2::<0b00_11_10_01>(places, places);
     }
