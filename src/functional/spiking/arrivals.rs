@@ -69,9 +69,9 @@ impl<V: Sum<i32> + Pod> Arrivals<V> {
         self.skipped + (at * self.steps + (sent + delay) as usize - 1) * self.width
     }
 
-    /// The memory of what was scattered, which nobody needs any more.
-    pub fn release(&mut self) -> Aligned {
-        self.scattered.drain(..).flatten().map(|scattered| scattered.sums).next().unwrap_or_default()
+    /// The memory of what was scattered, if anything was, which nobody needs any more.
+    pub fn release(&mut self) -> Option<Aligned> {
+        self.scattered.drain(..).flatten().map(|scattered| scattered.sums).next()
     }
 
     /// Makes room for the sums of all positions; those there are stay what they are.

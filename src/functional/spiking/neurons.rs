@@ -72,7 +72,9 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
             population.watched(block, &arrivals, &mut spikes, &mut ran)?;
         }
     }
-    spare.scattered = arrivals.release();
+    if let Some(scattered) = arrivals.release() {
+        spare.scattered = scattered;
+    }
     if population.neurons.is_some() {
         ran.train = Train::spikes(grid, spikes);
     }
