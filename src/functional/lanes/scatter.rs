@@ -346,7 +346,7 @@ mod tests {
             heavy.holds(Fired { raster: &raster, step: 1, across: 2 })
         };
         assert!(all(&[100, 100, 58, 0]) && !all(&[100, 100, 58, 1]));
-        assert!(all(&[58, 0, 100, 100, 0, 0, 100, 100]) && !all(&[58, 0, 100, 100, 0, 1, 0, 0]));
+        assert!(all(&[58, 0, 100, 100, 0, 0, 0, 58]) && !all(&[58, 0, 100, 100, 0, 1, 0, 0]));
         let mixed = |tap: usize, input: usize| if tap == 3 && input < 50 { &[127][..] } else { &[3] };
         // 50 · 127 and 8 805 · 3 fit
         assert_eq!(Scatter::new((2_000, 1), mixed).map(|of| of.fits), Some(8_855));
