@@ -6,7 +6,7 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
-use super::{Aligned, Level, Raster, Set, Signs, WORD};
+use super::{Aligned, Level, Raster, Set, WORD};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -192,17 +192,27 @@ impl Scatter {
         }
         for x in 0..fired.across {
             let (plus, minus, there) = fired.row(self.words(), first + x);
-            let signs = if there == 0 { Signs { plus: &[], minus: &[] } } else { Signs { plus, minus } };
-            let mut all = [[[0i16; SPAN]; 2]; TAPS];
-            signs.each(|channel, sign| {
-                let row = self.row(channel, if sign < 0 { u64::MAX } else { 0 });
-                let row = &panel[row * TAPS * SPAN..][..TAPS * SPAN];
-                for ([lower, upper], words) in all.iter_mut().zip(row.chunks_exact(SPAN)) {
-                    lower.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add((word & 0xff) as i16));
-                    upper.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add((word >> 8) as i16));
+            let (mut all, mut spikes) = ([[[0i16; SPAN]; 2]; TAPS], 0);
+            // no closures here: those are not compiled for the caller's instruction set
+            for ((&plus, &minus), channel) in plus.iter().zip(minus).zip((0..).step_by(WORD)) {
+                let mut left = (plus | minus) & there;
+                spikes += left.count_ones();
+                while left != 0 {
+                    let row = self.row(channel + left.trailing_zeros() as usize, minus);
+                    left &= left - 1;
+                    let row = &panel[row * TAPS * SPAN..][..TAPS * SPAN];
+                    for ([lower, upper], words) in all.iter_mut().zip(row.chunks_exact(SPAN)) {
+                        for at in 0..SPAN {
+                            lower[at] = lower[at].wrapping_add((words[at] & 0xff) as i16);
+                            upper[at] = upper[at].wrapping_add((words[at] >> 8) as i16);
+                        }
+                    }
                 }
-            });
-            let excess = (128 * signs.count()) as i16;
+            }
+            if spikes == 0 {
+                continue;
+            }
+            let excess = (128 * spikes) as i16;
             for (tap, from) in all.iter().enumerate() {
                 let to = (SIDE - 1 - tap / SIDE) * line + (x + SIDE - 1 - tap % SIDE) * self.columns;
                 let pairs = sums[to..to + 2 * SPAN].iter_mut().zip(from.as_flattened());
