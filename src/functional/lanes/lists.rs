@@ -98,26 +98,27 @@ impl Lists {
         sources: &[(&[u64], i16)],
         each: impl Fn(u64, u32, &mut [u32]) -> usize,
     ) {
+        let mut at = self.lists.last().map_or(0, |list| list.minus) as usize;
+        // whole words of either sign of all sources, and a word behind them
+        let room = at + (sources.len() * steps * 2 * words + 1) * WORD;
+        if self.channels.len() < room {
+            self.channels.resize(2 * room, 0);
+        }
+        let channels = &mut self.channels[..];
         for row in (0..steps).map(|step| 2 * words * step..2 * words * (step + 1)) {
             for (bits, gain) in sources {
                 let Some(row) = bits.get(row.clone()) else { continue };
-                let (begin, mut end) = (self.lists.last().map_or(0, |list| list.minus), [0; 2]);
-                let mut at = begin as usize;
-                // whole words of either sign, and a register behind them
-                let room = at + (row.len() + 1) * WORD;
-                if self.channels.len() < room {
-                    self.channels.resize(2 * room, 0);
-                }
-                for (signs, end) in row.chunks_exact(words.max(1)).zip(&mut end) {
+                let (begin, mut ends, (plus, minus)) = (at, [0; 2], row.split_at(words));
+                for (signs, end) in [plus, minus].into_iter().zip(&mut ends) {
                     let first = at;
                     for (&word, channel) in signs.iter().zip((0..).step_by(WORD)) {
-                        at += each(word, channel, &mut self.channels[at..at + WORD + 16]);
+                        at += each(word, channel, &mut channels[at..at + WORD]);
                     }
-                    assert!(at == first || (self.channels[at - 1] as usize) < self.inputs);
+                    assert!(at == first || (channels[at - 1] as usize) < self.inputs);
                     *end = at as u32;
                 }
-                if end[1] > begin {
-                    self.lists.push(List { begin, plus: end[0], minus: end[1], gain: *gain });
+                if at > begin {
+                    self.lists.push(List { begin: begin as u32, plus: ends[0], minus: ends[1], gain: *gain });
                 }
             }
             self.rows.push(self.lists.len() as u32);
