@@ -459,6 +459,7 @@ fn add_span<const SPAN: usize>(table: &[u16], (codes, first): (&[u32], u32), gai
 
 #[cfg(test)]
 mod tests {
+    use super::super::Signs;
     use super::*;
 
     #[test]
@@ -507,6 +508,51 @@ mod tests {
                     }
                     assert!(sums[3 * span..].iter().all(|&sum| sum == 5));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_sources_send_is_weighed_alike_in_every_instruction_set() {
+        let (inputs, words) = (131, 3);
+        let weight = |row: usize, column: usize| (row * 31 + column * 17 + row * column) as i32 % 255 - 127;
+        let word = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(n as u32 * 11);
+        // of the third word three channels are there; no channel has both signs
+        let row = |n: usize, there: [u64; 3]| -> Vec<u64> {
+            let sign = |flip: u64| (0..3).map(move |at| word(n + at) & there[at] & (word(n + at + 50) ^ flip));
+            sign(0).chain(sign(u64::MAX)).collect()
+        };
+        let sources = [
+            (row(1, [u64::MAX, u64::MAX, 7]), 255),
+            (row(7, [0; 3]), 5),
+            (row(9, [7, 0, 2]), -300),
+            (row(20, [5, 9, 0]), 1),
+        ];
+        let mut lists = Lists::default();
+        lists.clear(inputs);
+        for level in Level::all() {
+            // a row of nothing, and one of all sources
+            lists.push_signs(level, (words, 1), &[]);
+            lists.push_signs(level, (words, 1), &sources.each_ref().map(|(bits, gain)| (&bits[..], *gain)));
+        }
+        let mut numbers = vec![0; inputs];
+        for (bits, gain) in &sources {
+            let (plus, minus) = bits.split_at(words);
+            Signs { plus, minus }.each(|channel, sign| numbers[channel] += sign * i32::from(*gain));
+        }
+        for columns in [1, 16, 30, 48, 128, 248] {
+            let table: Vec<Vec<i32>> = (0..inputs).map(|r| (0..columns).map(|c| weight(r, c)).collect()).collect();
+            let rows = Rows::new(inputs, columns, |row| (&table[row], 1));
+            for (level, (first, span)) in Level::all().flat_map(|level| rows.spans().map(move |span| (level, span))) {
+                let mut sums = vec![5; 3 * span];
+                rows.weigh(level, (first, span), (&lists, 0..2), &mut sums);
+                let sum = |column| numbers.iter().zip(&table).map(|(number, row)| number * row[column]).sum::<i32>();
+                let wanted = (first..first + span).map(|column| if column < columns { sum(column) } else { 0 });
+                assert!(sums[..span].iter().all(|&sum| sum == 0) && sums[2 * span..].iter().all(|&sum| sum == 5));
+                assert!(
+                    sums[span..2 * span].iter().copied().eq(wanted),
+                    "{level:?}, {columns} columns from {first} on"
+                );
             }
         }
     }
