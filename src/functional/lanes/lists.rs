@@ -8,11 +8,12 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::LANES;
-use super::{Level, Set, WORD};
+use super::{BURST, Level, Set, WORD};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// What comes in rows from several sources: for each that sends anything a list of channels, and its gain.
+/// What comes in rows from several sources: for each that sends anything a list of channels, and its gain; several where there are
+/// more than [`BURST`].
 #[derive(Debug, Default)]
 pub(in crate::functional) struct Lists {
     inputs: usize,
@@ -108,7 +109,7 @@ impl Lists {
         for row in (0..steps).map(|step| 2 * words * step..2 * words * (step + 1)) {
             for (bits, gain) in sources {
                 let Some(row) = bits.get(row.clone()) else { continue };
-                let (begin, mut ends, (plus, minus)) = (at, [0; 2], row.split_at(words));
+                let (begin, mut ends, (plus, minus)) = (at, [0u32; 2], row.split_at(words));
                 for (signs, end) in [plus, minus].into_iter().zip(&mut ends) {
                     let first = at;
                     for (&word, channel) in signs.iter().zip((0..).step_by(WORD)) {
@@ -117,8 +118,12 @@ impl Lists {
                     assert!(at == first || (channels[at - 1] as usize) < self.inputs);
                     *end = at as u32;
                 }
-                if at > begin {
-                    self.lists.push(List { begin: begin as u32, plus: ends[0], minus: ends[1], gain: *gain });
+                // parts that sums of words hold
+                let (mut begin, at) = (begin as u32, at as u32);
+                while begin < at {
+                    let end = at.min(begin + BURST as u32);
+                    self.lists.push(List { begin, plus: ends[0].clamp(begin, end), minus: end, gain: *gain });
+                    begin = end;
                 }
             }
             self.rows.push(self.lists.len() as u32);

@@ -21,6 +21,7 @@ mod signs;
 mod states;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
+mod weighed;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

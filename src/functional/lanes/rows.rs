@@ -6,11 +6,9 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
-use super::lists::Sent;
-use super::{Aligned, LANES, Level, Lists, Set};
+use super::{Aligned, LANES, Level, Set};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 /// So many rows sum up to less than 2^16 in each byte.
 pub(in crate::functional) const BURST: usize = 256;
@@ -19,7 +17,7 @@ pub(in crate::functional) const BURST: usize = 256;
 /// words adds up both, and a second one the upper bytes by themselves, from which the lower ones follow.
 #[derive(Debug, Clone)]
 pub(in crate::functional) struct Rows {
-    count: usize,
+    pub(super) count: usize,
     /// Words of a row; columns come in spans, the first half of a span in the lower bytes.
     words: usize,
     /// Span after span, so that what is added up together lies together: `[span][row][word]`.
@@ -56,7 +54,7 @@ impl Rows {
 
     /// The words of all rows in a span.
     #[inline(always)]
-    fn span(&self, (first, span): (usize, usize)) -> &[u16] {
+    pub(super) fn span(&self, (first, span): (usize, usize)) -> &[u16] {
         &bytemuck::cast_slice(&self.table)[first * self.count..][..span * self.count]
     }
 
@@ -92,35 +90,6 @@ impl Rows {
                     (Set::Avx512 | Set::Avx2, _) => {}
                     (Set::Plain, _) => add_lists(table, codes, lists, sums),
                 }
-            }
-        }
-    }
-
-    /// Sums of a span of columns, row after row, of the first rows of weights, those of one sign.
-    ///
-    /// # Panics
-    /// If lists are of more inputs than there are rows; if there is no such span or row, or no room.
-    pub fn weigh(
-        &self,
-        level: Level,
-        (first, span): (usize, usize),
-        (lists, rows): (&Lists, Range<usize>),
-        sums: &mut [i32],
-    ) {
-        assert!(lists.inputs() <= self.count && self.spans().any(|there| there == (first, span)));
-        let (table, sums) = (self.span((first / 2, span / 2)), &mut sums[..rows.len() * span]);
-        for (row, sums) in rows.zip(sums.chunks_exact_mut(span)) {
-            match (level.0, span) {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions, and there is a row for every input
-                (Set::Avx512, 128) => unsafe { avx512_weigh::<2>((table, span / 2), lists.row(row), sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above
-                (Set::Avx512, _) => unsafe { avx512_weigh::<1>((table, span / 2), lists.row(row), sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions
-                (Set::Avx2, _) => unsafe { avx2_weigh((table, span / 2), lists.row(row), sums) },
-                (_, _) => weigh((table, span / 2), lists.row(row), sums),
             }
         }
     }
@@ -208,30 +177,6 @@ fn add_lists((table, span): (&[u16], usize), codes: &[&[u32]], lists: &[List], s
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2_weigh<'a>(table: (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
-    weigh(table, lists, sums);
-}
-
-/// A span of a row of lists.
-#[inline(always)]
-fn weigh<'a>((table, span): (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
-    sums.fill(0);
-    let (low, high) = sums.split_at_mut(span);
-    for Sent { plus, minus, gain } in lists {
-        let signs = [(plus, i32::from(gain)), (minus, -i32::from(gain))];
-        for (&channel, gain) in signs.into_iter().flat_map(|(channels, gain)| channels.iter().map(move |it| (it, gain)))
-        {
-            let row = &table[channel as usize * span..][..span];
-            for ((low, high), &word) in low.iter_mut().zip(&mut *high).zip(row) {
-                *low = low.wrapping_add(gain.wrapping_mul(i32::from(word & 0xff) - 128));
-                *high = high.wrapping_add(gain.wrapping_mul(i32::from(word >> 8) - 128));
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
 fn avx2_words(table: (&[u16], usize), lists: (&[u32], &[u32]), sums: &mut [i16]) {
     words(table, lists, sums);
 }
@@ -304,67 +249,6 @@ unsafe fn sum_up<const Z: usize>((table, span): (&[u16], usize), (codes, first):
     [both, upper]
 }
 
-/// A span of `Z` registers of words of a row of lists, whose sums stay in registers.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn avx512_weigh<'a, const Z: usize>(
-    (table, span): (&[u16], usize),
-    lists: impl Iterator<Item = Sent<'a>>,
-    sums: &mut [i32],
-) {
-    let (zero, there) = (_mm512_setzero_si512(), u32::MAX >> (32 - span.min(32)));
-    let load = |channel: u32, z: usize| {
-        // SAFETY: the caller has a row for every channel, and the words of it that are there are loaded
-        unsafe {
-            let from = table.as_ptr().add(channel as usize * span + z * 32);
-            if Z > 1 { _mm512_loadu_si512(from.cast()) } else { _mm512_maskz_loadu_epi16(there, from.cast()) }
-        }
-    };
-    let mut all = [[[zero; 2]; Z]; 2];
-    // two lists at a time take their gains together
-    let (mut held, mut held_gain, mut holds) = ([[zero; Z]; 2], 0, false);
-    for Sent { plus, minus, gain } in lists {
-        let (mut both, mut upper) = ([zero; Z], [zero; Z]);
-        for &channel in plus {
-            for z in 0..Z {
-                let row = load(channel, z);
-                both[z] = _mm512_add_epi16(both[z], row);
-                upper[z] = _mm512_add_epi16(upper[z], _mm512_srli_epi16::<8>(row));
-            }
-        }
-        for &channel in minus {
-            for z in 0..Z {
-                let row = load(channel, z);
-                both[z] = _mm512_sub_epi16(both[z], row);
-                upper[z] = _mm512_sub_epi16(upper[z], _mm512_srli_epi16::<8>(row));
-            }
-        }
-        let excess = _mm512_set1_epi16((plus.len() as i16).wrapping_sub(minus.len() as i16).wrapping_mul(128));
-        for (both, upper) in both.iter_mut().zip(&mut upper) {
-            *both = _mm512_sub_epi16(_mm512_sub_epi16(*both, _mm512_slli_epi16::<8>(*upper)), excess);
-            *upper = _mm512_sub_epi16(*upper, excess);
-        }
-        let now = [both, upper];
-        if holds {
-            fold(&mut all, held, now, (held_gain, gain.into()));
-        }
-        (held, held_gain, holds) = (now, gain.into(), !holds);
-    }
-    if holds {
-        fold(&mut all, held, [[zero; Z]; 2], (held_gain, 0));
-    }
-    let (low, high) = sums.split_at_mut(span);
-    for (half, to) in [low, high].into_iter().enumerate() {
-        for (z, to) in to.chunks_mut(2 * LANES).enumerate() {
-            for (sum, to) in in_order(all[half][z]).into_iter().zip(to.chunks_mut(LANES)) {
-                let there = u16::MAX >> (LANES - to.len());
-                // SAFETY: only the sums that are there are stored
-                unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr(), there, sum) };
-            }
-        }
-    }
-}
-
 /// One span of `Z` registers of words, whose sums stay in registers.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
@@ -410,7 +294,7 @@ unsafe fn avx512_span<const Z: usize>(
 /// Adds words of two lists, each times its gain of 16 bits, to sums, which stand as interleaving leaves them.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn fold<const Z: usize>(
+pub(super) fn fold<const Z: usize>(
     all: &mut [[[__m512i; 2]; Z]; 2],
     one: [[__m512i; Z]; 2],
     other: [[__m512i; Z]; 2],
@@ -429,7 +313,7 @@ fn fold<const Z: usize>(
 /// What interleaving has left, in the order of columns.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn in_order([low, high]: [__m512i; 2]) -> [__m512i; 2] {
+pub(super) fn in_order([low, high]: [__m512i; 2]) -> [__m512i; 2] {
     let first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
     let second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
     [_mm512_permutex2var_epi32(low, first, high), _mm512_permutex2var_epi32(low, second, high)]
@@ -459,7 +343,6 @@ fn add_span<const SPAN: usize>(table: &[u16], (codes, first): (&[u32], u32), gai
 
 #[cfg(test)]
 mod tests {
-    use super::super::Signs;
     use super::*;
 
     #[test]
@@ -508,51 +391,6 @@ mod tests {
                     }
                     assert!(sums[3 * span..].iter().all(|&sum| sum == 5));
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn what_sources_send_is_weighed_alike_in_every_instruction_set() {
-        let (inputs, words) = (131, 3);
-        let weight = |row: usize, column: usize| (row * 31 + column * 17 + row * column) as i32 % 255 - 127;
-        let word = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(n as u32 * 11);
-        // of the third word three channels are there; no channel has both signs
-        let row = |n: usize, there: [u64; 3]| -> Vec<u64> {
-            let sign = |flip: u64| (0..3).map(move |at| word(n + at) & there[at] & (word(n + at + 50) ^ flip));
-            sign(0).chain(sign(u64::MAX)).collect()
-        };
-        let sources = [
-            (row(1, [u64::MAX, u64::MAX, 7]), 255),
-            (row(7, [0; 3]), 5),
-            (row(9, [7, 0, 2]), -300),
-            (row(20, [5, 9, 0]), 1),
-        ];
-        let mut lists = Lists::default();
-        lists.clear(inputs);
-        for level in Level::all() {
-            // a row of nothing, and one of all sources
-            lists.push_signs(level, (words, 1), &[]);
-            lists.push_signs(level, (words, 1), &sources.each_ref().map(|(bits, gain)| (&bits[..], *gain)));
-        }
-        let mut numbers = vec![0; inputs];
-        for (bits, gain) in &sources {
-            let (plus, minus) = bits.split_at(words);
-            Signs { plus, minus }.each(|channel, sign| numbers[channel] += sign * i32::from(*gain));
-        }
-        for columns in [1, 16, 30, 48, 128, 248] {
-            let table: Vec<Vec<i32>> = (0..inputs).map(|r| (0..columns).map(|c| weight(r, c)).collect()).collect();
-            let rows = Rows::new(inputs, columns, |row| (&table[row], 1));
-            for (level, (first, span)) in Level::all().flat_map(|level| rows.spans().map(move |span| (level, span))) {
-                let mut sums = vec![5; 3 * span];
-                rows.weigh(level, (first, span), (&lists, 0..2), &mut sums);
-                let sum = |column| numbers.iter().zip(&table).map(|(number, row)| number * row[column]).sum::<i32>();
-                let wanted = (first..first + span).map(|column| if column < columns { sum(column) } else { 0 });
-                assert!(sums[..span].iter().all(|&sum| sum == 0) && sums[2 * span..].iter().all(|&sum| sum == 5));
-                assert!(
-                    sums[span..2 * span].iter().copied().eq(wanted),
-                    "{level:?}, {columns} columns from {first} on"
-                );
             }
         }
     }
