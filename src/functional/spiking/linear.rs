@@ -32,10 +32,9 @@ pub(super) struct Stream {
 }
 
 /// How rows of numbers are kept.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// Without pairs of zeros.
-    #[default]
     Pairs,
     /// As they are, where there are hardly any of those.
     Words,

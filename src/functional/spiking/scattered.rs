@@ -16,6 +16,8 @@ pub(super) struct Scattering {
     weights: Scatter,
     window: Window,
     source: Grid,
+    /// Numbers of a step.
+    size: usize,
     /// Where the sums of each window stand.
     places: Vec<u32>,
     /// How many windows see each position.
@@ -35,11 +37,11 @@ pub(super) struct Scattered {
     pub lasts: Vec<u32>,
 }
 
-/// Bytes of the sums of a projection that are scattered at once: longer runs go position by position.
-const MOST_SCATTERED: usize = 16 << 20;
+/// Sums of a projection that are scattered at once: longer runs go position by position.
+const MOST_SCATTERED: usize = 8 << 20;
 
 impl Scattering {
-    /// `None` where windows have another shape, or weights do not fit.
+    /// `None` where windows have another shape, weights do not fit, or a step takes too much memory.
     pub fn new(kernel: &Kernel<i32>, (taps, source): (&Taps, Grid), positions: usize) -> Option<Self> {
         let Window { height, width, stride, padding } = kernel.window;
         if (height, width, stride) != (3, 3, 1) || padding > 2 || kernel.pool.is_some() {
@@ -48,11 +50,16 @@ impl Scattering {
         let (inputs, outputs) = (kernel.in_channels as usize, kernel.out_channels as usize);
         let row = |tap, input| &kernel.weights[(tap * inputs + input) * outputs..][..outputs];
         let weights = Scatter::new((inputs, outputs), row)?;
+        let size =
+            (source.height as usize + 2).saturating_mul(source.width as usize + 2).saturating_mul(weights.columns());
+        if size > MOST_SCATTERED {
+            return None;
+        }
         let (beside, across, margin) = (source.width + 2, source.width + 2 * padding - 2, 2 - padding);
         let place = |at: u32| ((at / across + margin) * beside + at % across + margin) * weights.columns() as u32;
         let places = (0..positions as u32).map(place).collect();
         let reached = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
-        Some(Self { weights, window: kernel.window, source, places, reached })
+        Some(Self { weights, window: kernel.window, source, size, places, reached })
     }
 
     /// What arrives at a window, one row of sums every [`Scattered::size`].
@@ -72,12 +79,11 @@ impl Population<'_> {
         short: &Short,
         spare: &mut Aligned,
     ) -> Option<(Vec<Scattered>, u64)> {
-        let Scattering { weights, window, source, reached, .. } = short.scatter.as_ref()?;
-        let size = (source.height as usize + 2) * (source.width as usize + 2) * weights.columns();
+        let &Scattering { ref weights, window, source, size, ref reached, .. } = short.scatter.as_ref()?;
         let (mut all, mut operations) = (vec![], 0);
         for (train, gain) in self.sources(afferent) {
             let steps = train.last_step.min(self.last_sent());
-            if size.saturating_mul(steps as usize).saturating_mul(size_of::<i16>()) > MOST_SCATTERED {
+            if size.saturating_mul(steps as usize) > MOST_SCATTERED {
                 return None;
             }
             let spikes = train.singles()?;
@@ -87,19 +93,14 @@ impl Population<'_> {
             }
             let (mut sums, all_sums) = (std::mem::take(spare), size * steps as usize);
             sums.make_room(all_sums / 2);
-            for (step, sums) in (0..).zip(sums.words_mut().chunks_exact_mut(size)).take(steps as usize) {
+            for (step, sums) in (0..steps).zip(sums.words_mut().chunks_exact_mut(size)) {
                 weights.sum(self.level, fired(step), sums);
             }
             for (position, &reached) in reached.iter().enumerate() {
                 operations += u64::from(reached) * u64::from(spikes.sent_by(position, steps)) * short.outputs as u64;
             }
-            all.push(Scattered {
-                sums,
-                all: all_sums,
-                size,
-                gain,
-                lasts: lasts(*window, *source, (spikes.lasts(), steps)),
-            });
+            let lasts = lasts(window, source, (spikes.lasts(), steps));
+            all.push(Scattered { sums, all: all_sums, size, gain, lasts });
         }
         Some((all, operations))
     }
