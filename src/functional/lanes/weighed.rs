@@ -6,10 +6,12 @@
               and stored inside slices whose lengths are asserted just before"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use super::LANES;
 use super::lists::Sent;
 #[cfg(target_arch = "x86_64")]
 use super::rows::{fold, in_order};
-use super::{LANES, Level, Lists, Rows, Set};
+use super::{Level, Lists, Rows, Set};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 use std::ops::Range;
