@@ -54,7 +54,7 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
         return Ok(ran);
     }
     let mut ran = Ran::new(grid, population.last_input, population.options.time_steps);
-    let mut spikes = Firing::new(population.level, grid, population.options.time_steps.max(population.last_input) + 1);
+    let mut spikes = Firing::new(population.level, grid, population.most_steps());
     ran.values = match population.neurons.map(|neurons| neurons.rule) {
         Some(NeuronRule::Signed) => Values::rest(grid.neurons(), population.options.time_steps),
         Some(NeuronRule::Plain) => Values::rest(grid.neurons(), u32::MAX),
