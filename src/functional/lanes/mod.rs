@@ -73,7 +73,7 @@ impl Level {
     }
 
     /// Whether `spikes` in so many `lists` are added up as rows of bytes sooner than as products of pairs of numbers, of which there
-    /// are `inputs` in all: in measured cycles for 128 columns, 3 for a row, 24 for a list, and 8 for a pair that is not of zeros.
+    /// are `inputs` in all: in cycles for 128 columns, about, 3 for a row, 24 for a list, and 8 for a pair that is not of zeros.
     pub fn prefers_rows(self, (spikes, lists): (u64, u64), inputs: u64) -> bool {
         let some = spikes * (2 * inputs).saturating_sub(spikes) / (2 * inputs).max(1);
         self.0 == Set::Avx512 && spikes <= inputs && 3 * spikes + 24 * lists < 8 * some

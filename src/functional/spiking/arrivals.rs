@@ -243,7 +243,7 @@ impl Population<'_> {
                 let delay = self.options.schedule.delay() as usize;
                 let words = |(windows, from): (&Scattering, &'a Scattered)| Numbers::Words {
                     rows: windows.sums(from, position),
-                    pitch: from.size,
+                    pitch: windows.size,
                     delay,
                 };
                 Inflow { numbers: from.map_or(of(&[]), words), bias, driven }

@@ -17,7 +17,7 @@ pub(super) struct Scattering {
     window: Window,
     source: Grid,
     /// Numbers of a step.
-    size: usize,
+    pub size: usize,
     /// Where the sums of each window stand.
     places: Vec<u32>,
     /// How many windows see each position.
@@ -28,10 +28,8 @@ pub(super) struct Scattering {
 #[derive(Debug)]
 pub(super) struct Scattered {
     pub sums: Aligned,
-    /// How many numbers there are; what lies behind them means nothing.
-    all: usize,
-    /// Numbers of a step.
-    pub size: usize,
+    /// How many steps there are; what lies behind them means nothing.
+    steps: usize,
     pub gain: i32,
     /// The last of the steps in which anything is sent to each window, or 0.
     pub lasts: Vec<u32>,
@@ -62,10 +60,10 @@ impl Scattering {
         Some(Self { weights, window: kernel.window, source, size, places, reached })
     }
 
-    /// What arrives at a window, one row of sums every [`Scattered::size`].
+    /// What arrives at a window, one row of sums every `size`.
     #[inline(always)]
     pub fn sums<'a>(&self, from: &'a Scattered, position: usize) -> &'a [i16] {
-        from.sums.words()[..from.all].get(self.places[position] as usize..).unwrap_or_default()
+        from.sums.words()[..from.steps * self.size].get(self.places[position] as usize..).unwrap_or_default()
     }
 }
 
@@ -91,8 +89,8 @@ impl Population<'_> {
             if !(0..steps).all(|step| weights.holds(fired(step))) {
                 return None;
             }
-            let (mut sums, all_sums) = (std::mem::take(spare), size * steps as usize);
-            sums.make_room(all_sums / 2);
+            let (mut sums, count) = (std::mem::take(spare), steps as usize);
+            sums.make_room(count * size / 2);
             for (step, sums) in (0..steps).zip(sums.words_mut().chunks_exact_mut(size)) {
                 weights.sum(self.level, fired(step), sums);
             }
@@ -100,7 +98,7 @@ impl Population<'_> {
                 operations += u64::from(reached) * u64::from(spikes.sent_by(position, steps)) * short.outputs as u64;
             }
             let lasts = lasts(window, source, (spikes.lasts(), steps));
-            all.push(Scattered { sums, all: all_sums, size, gain, lasts });
+            all.push(Scattered { sums, steps: count, gain, lasts });
         }
         Some((all, operations))
     }
@@ -116,7 +114,7 @@ impl Population<'_> {
         for (at, steps) in self.sent(arrivals) {
             let position = arrivals.positions.start + at;
             for (sent, from) in (1..=steps).flat_map(|sent| scattered.iter().map(move |from| (sent, from))) {
-                let row = windows.sums(from, position).get((sent as usize - 1) * from.size..).unwrap_or_default();
+                let row = windows.sums(from, position).get((sent as usize - 1) * windows.size..).unwrap_or_default();
                 let to = arrivals.to(at, sent, self.options.schedule.delay());
                 let sums: &mut [i32] = bytemuck::cast_slice_mut(&mut arrivals.sums[to..to + arrivals.width]);
                 let pairs = sums.iter_mut().zip(row);
