@@ -13,12 +13,15 @@ mod pairs;
 mod product;
 mod raster;
 mod reached;
+#[cfg(target_arch = "x86_64")]
+mod registers;
 mod rows;
 mod scatter;
 mod shares;
 mod signs;
 #[cfg(target_arch = "x86_64")]
 mod states;
+mod thresholds;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod weighed;
@@ -39,6 +42,7 @@ pub(super) use rows::{BURST, Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
 pub(super) use shares::{BLOCK, Block, MOST_ROWS, Scale, Shares};
 pub(super) use signs::{Signs, Spread, WORD, count_rows, count_steps, list, mark, spread};
+pub(super) use thresholds::Thresholds;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.
 pub(super) const LANES: usize = 16;

@@ -47,6 +47,15 @@ impl Done {
         self.last = step + 1;
     }
 
+    /// Notes what is fired in a step, if anything is, without a branch on it.
+    #[inline(always)]
+    #[cfg(target_arch = "x86_64")]
+    pub fn note_any(&mut self, step: usize, fired: (u64, u64)) {
+        let last = if fired == (0, 0) { self.last } else { step + 1 };
+        self.note(step, fired);
+        self.last = last;
+    }
+
     /// How often it has fired.
     #[inline(always)]
     fn spikes(self) -> u32 {
@@ -67,6 +76,13 @@ impl<'a> Marks<'a> {
         let word = step * self.row + at / WORD;
         self.bits[word] |= plus << (at % WORD);
         self.bits[word + self.row / 2] |= minus << (at % WORD);
+    }
+
+    /// Clears so many bits from one on, which lie in one word, in all steps.
+    #[cfg(target_arch = "x86_64")]
+    pub fn clear(&mut self, at: usize, count: usize) {
+        let bits = u64::MAX >> (WORD - count.clamp(1, WORD)) << (at % WORD);
+        self.bits.chunks_exact_mut(self.row / 2).for_each(|row| row[at / WORD] &= !bits);
     }
 
     /// Sets such bits, and counts them.

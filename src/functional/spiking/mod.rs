@@ -20,7 +20,7 @@ mod watched;
 
 use super::bounds::{Bound, Bounds, Extent};
 use super::input::LookUp;
-use super::lanes::{Aligned, Level};
+use super::lanes::{Level, Thresholds};
 use super::softmax::Prepared;
 use super::{FunctionalError, Semantics, Values, input};
 use crate::graph::{Graph, StageKind};
@@ -287,23 +287,9 @@ impl<'g> Spiking<'g> {
                 let neurons = kind.neurons();
                 let trains = before;
                 let thresholds = neurons.map_or(&[][..], |neurons| &neurons.threshold);
-                let usual = thresholds.iter().all(|&threshold| threshold > 0);
-                let thresholds = Aligned::filled(thresholds, i32::MAX);
-                let mut most = thresholds.clone();
-                most.signed_mut().iter_mut().for_each(|most| *most = most.wrapping_mul(options.time_steps as i32));
-                let population = Population {
-                    name,
-                    grid,
-                    afferents,
-                    neurons,
-                    thresholds,
-                    most,
-                    usual,
-                    trains,
-                    options,
-                    last_input,
-                    level,
-                };
+                let thresholds = Thresholds::new(thresholds, options.time_steps);
+                let population =
+                    Population { name, grid, afferents, neurons, thresholds, trains, options, last_input, level };
                 if bound.is_narrow() {
                     neurons::run::<i32>(&population, spare)
                 } else {

@@ -8,7 +8,7 @@ use super::synapses::Afferents;
 use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Aligned, Course, Courses, LANES, Level, Signed};
+use crate::functional::lanes::{Course, Courses, Level, Signed, Thresholds};
 use crate::functional::{NegativeThreshold, Values};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
@@ -23,12 +23,8 @@ pub(super) struct Population<'a> {
     pub afferents: &'a Afferents<'a>,
     /// `None` for a readout.
     pub neurons: Option<&'a Neurons<i32>>,
-    /// Their thresholds in whole registers, behind the last one `i32::MAX`.
-    pub thresholds: Aligned,
-    /// What potentials are reset by in all once a neuron has fired as often as it can, likewise.
-    pub most: Aligned,
-    /// Whether all of them are positive.
-    pub usual: bool,
+    /// Their thresholds.
+    pub thresholds: Thresholds,
     /// What every stage before sends.
     pub trains: &'a [Ran],
     pub options: &'a Options,
@@ -91,11 +87,8 @@ impl Population<'_> {
 
     /// Signed neurons of some channels.
     pub fn signed(&self, channels: Range<usize>) -> Signed<'_> {
-        let Options { semantics, time_steps, .. } = *self.options;
-        let symmetric = semantics.negative_threshold == NegativeThreshold::Symmetric;
-        let lanes = channels.start..channels.end.next_multiple_of(LANES);
-        let (thresholds, most) = (&self.thresholds.signed()[lanes.clone()], &self.most.signed()[lanes]);
-        Signed { neurons: channels.len(), thresholds, most, usual: self.usual, symmetric, limit: time_steps as i32 }
+        let symmetric = self.options.semantics.negative_threshold == NegativeThreshold::Symmetric;
+        Signed { thresholds: &self.thresholds, first: channels.start, neurons: channels.len(), symmetric }
     }
 
     /// A block of signed neurons, each position through all its steps at once; puts their counts.

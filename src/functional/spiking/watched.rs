@@ -43,7 +43,7 @@ impl Population<'_> {
             let mut marks = spikes.begin(most as usize, block.end - position);
             let mut rests = true;
             for first in (0..channels).step_by(LANES) {
-                let register = Register::at_rest(neurons, self.thresholds.signed(), first..channels);
+                let register = Register::at_rest(neurons, self.thresholds.all(), first..channels);
                 rests &= self.register((position, first), (neurons.rule, register), arrivals, &mut marks, ran);
             }
             let done = marks.done();
