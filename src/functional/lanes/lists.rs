@@ -6,11 +6,12 @@
               inside slices whose lengths are looked at just before"
 )]
 
-#[cfg(target_arch = "x86_64")]
-use super::LANES;
 use super::{BURST, Level, Set, WORD};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+
+/// So many inputs have numbers of 16 bits.
+pub(in crate::functional) const MOST_INPUTS: usize = 1 << 16;
 
 /// What comes in rows from several sources: for each that sends anything a list of channels, and its gain; several where there are
 /// more than [`BURST`].
@@ -18,7 +19,7 @@ use std::arch::x86_64::*;
 pub(in crate::functional) struct Lists {
     inputs: usize,
     /// Of each list those that fire, then those that take a spike back; behind the last one anything.
-    channels: Vec<u32>,
+    channels: Vec<u16>,
     lists: Vec<List>,
     /// Where the lists of each row begin, and of the last one end.
     rows: Vec<u32>,
@@ -36,14 +37,18 @@ struct List {
 /// What one source sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent<'a> {
-    pub plus: &'a [u32],
-    pub minus: &'a [u32],
+    pub plus: &'a [u16],
+    pub minus: &'a [u16],
     pub gain: i16,
 }
 
 impl Lists {
     /// Forgets all rows; the next ones have so many inputs.
+    ///
+    /// # Panics
+    /// If words of 16 bits do not count them.
     pub fn clear(&mut self, inputs: usize) {
+        assert!(inputs <= MOST_INPUTS);
         self.inputs = inputs;
         self.lists.clear();
         self.rows.clear();
@@ -74,7 +79,7 @@ impl Lists {
     /// `words` words of positive signs and as many of negative ones, and sends nothing behind its last one.
     ///
     /// # Panics
-    /// If a source has more channels than there are inputs.
+    /// If a source has more channels than there are inputs, or words are not as many as these need.
     #[inline(always)]
     pub fn push_signs(&mut self, level: Level, (words, steps): (usize, usize), sources: &[(&[u64], i16)]) {
         #[cfg(target_arch = "x86_64")]
@@ -97,8 +102,9 @@ impl Lists {
         &mut self,
         (words, steps): (usize, usize),
         sources: &[(&[u64], i16)],
-        each: impl Fn(u64, u32, &mut [u32]) -> usize,
+        each: impl Fn(u64, u16, &mut [u16]) -> usize,
     ) {
+        assert!(words == self.inputs.div_ceil(WORD));
         let mut at = self.lists.last().map_or(0, |list| list.minus) as usize;
         // whole words of either sign of all sources, and a word behind them
         let room = at + (sources.len() * steps * 2 * words + 1) * WORD;
@@ -106,16 +112,19 @@ impl Lists {
             self.channels.resize(2 * room, 0);
         }
         let channels = &mut self.channels[..];
+        let beyond = words * WORD - self.inputs;
+        let inputs = u64::MAX.checked_shr(beyond as u32).unwrap_or(0);
         for row in (0..steps).map(|step| 2 * words * step..2 * words * (step + 1)) {
             for (bits, gain) in sources {
                 let Some(row) = bits.get(row.clone()) else { continue };
                 let (begin, mut ends, (plus, minus)) = (at, [0u32; 2], row.split_at(words));
+                // what was just stored is not read again, which would wait for it
+                let last = plus.last().unwrap_or(&0) | minus.last().unwrap_or(&0);
+                assert!(last & !inputs == 0, "no more channels than inputs");
                 for (signs, end) in [plus, minus].into_iter().zip(&mut ends) {
-                    let first = at;
-                    for (&word, channel) in signs.iter().zip((0..).step_by(WORD)) {
+                    for (&word, channel) in signs.iter().zip((0u16..).step_by(WORD)) {
                         at += each(word, channel, &mut channels[at..at + WORD]);
                     }
-                    assert!(at == first || (channels[at - 1] as usize) < self.inputs);
                     *end = at as u32;
                 }
                 // parts that sums of words hold
@@ -132,10 +141,10 @@ impl Lists {
 }
 
 /// The places of bits, from `first` on; gives how many there are.
-fn plain(word: u64, first: u32, to: &mut [u32]) -> usize {
+fn plain(word: u64, first: u16, to: &mut [u16]) -> usize {
     let (mut left, mut count) = (word, 0);
     while left != 0 {
-        to[count] = first + left.trailing_zeros();
+        to[count] = first + left.trailing_zeros() as u16;
         (left, count) = (left & (left - 1), count + 1);
     }
     count
@@ -144,22 +153,23 @@ fn plain(word: u64, first: u32, to: &mut [u32]) -> usize {
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")]
-fn avx512(word: u64, first: u32, to: &mut [u32]) -> usize {
+fn avx512(word: u64, first: u16, to: &mut [u16]) -> usize {
+    const HALF: usize = WORD / 2;
     let ramp: [u8; WORD] = std::array::from_fn(|at| at as u8);
     // SAFETY: it is one register
     let ramp = unsafe { _mm512_loadu_si512(ramp.as_ptr().cast()) };
-    let mut places = _mm512_maskz_compress_epi8(word, ramp);
-    let (count, first) = (word.count_ones() as usize, _mm512_set1_epi32(first as i32));
-    // hardly any word has more than one register takes, and one too many costs less than a branch that nobody foresees
-    for at in (0..WORD).step_by(LANES) {
-        let place = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(places));
-        let to = &mut to[at..at + LANES];
-        // SAFETY: there is one register
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_add_epi32(place, first)) };
-        if count <= at + LANES {
-            break;
+    let places = _mm512_maskz_compress_epi8(word, ramp);
+    let (count, first) = (word.count_ones() as usize, _mm512_set1_epi16(first as i16));
+    let (low, high) = (_mm512_castsi512_si256(places), _mm512_extracti64x4_epi64::<1>(places));
+    let to = &mut to[..WORD];
+    // SAFETY: there are two registers
+    unsafe {
+        _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_add_epi16(_mm512_cvtepu8_epi16(low), first));
+        // hardly any word has more
+        if count > HALF {
+            let to = to[HALF..].as_mut_ptr();
+            _mm512_storeu_si512(to.cast(), _mm512_add_epi16(_mm512_cvtepu8_epi16(high), first));
         }
-        places = _mm512_shuffle_i64x2::<0b00_11_10_01>(places, places);
     }
     count
 }
@@ -186,8 +196,8 @@ mod tests {
         one[4..8].fill(0);
         one[8..10].copy_from_slice(&[u64::MAX, 7]);
         one[10..].fill(0);
-        let places = |row: &[u64], half: usize| -> Vec<u32> {
-            let set = |n: &u32| row[half * words + *n as usize / WORD] >> (n % 64) & 1 == 1;
+        let places = |row: &[u64], half: usize| -> Vec<u16> {
+            let set = |n: &u16| row[half * words + *n as usize / WORD] >> (n % 64) & 1 == 1;
             (0..128).filter(set).collect()
         };
         for level in Level::all() {

@@ -32,7 +32,7 @@ pub(super) use aligned::Aligned;
 pub(super) use counts::{Changes, CountProducts};
 pub(super) use fire::{Course, Courses, Inflow, Numbers, Signed};
 pub(super) use heads::HeadProduct;
-pub(super) use lists::Lists;
+pub(super) use lists::{Lists, MOST_INPUTS};
 pub(super) use look_up::Table;
 pub(super) use pairs::{Pairs, Strip};
 pub(super) use product::{Inputs, Packed, Row, Width, push_words};

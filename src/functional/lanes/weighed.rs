@@ -80,7 +80,7 @@ unsafe fn avx512_weigh<'a, const Z: usize>(
     sums: &mut [i32],
 ) {
     let (zero, there) = (_mm512_setzero_si512(), u32::MAX >> (32 - span.min(32)));
-    let load = |channel: u32, z: usize| {
+    let load = |channel: u16, z: usize| {
         // SAFETY: the caller has a row for every channel, and the words of it that are there are loaded
         unsafe {
             let from = table.as_ptr().add(channel as usize * span + z * 32);

@@ -8,7 +8,7 @@ use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{FunctionalError, Ran};
 use crate::functional::Values;
-use crate::functional::lanes::{Aligned, Course, Inflow, Lists, Numbers, Pairs, WORD};
+use crate::functional::lanes::{Aligned, Course, Inflow, Lists, MOST_INPUTS, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
 use std::ops::Range;
 
@@ -185,7 +185,7 @@ impl Population<'_> {
         stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
         stream.pairs.clear(inputs);
         stream.words.clear();
-        stream.lists.clear(inputs);
+        stream.lists.clear(inputs.min(MOST_INPUTS));
         stream.firsts.clear();
         stream.firsts.push(0);
         let last_of = |position| {
@@ -194,14 +194,14 @@ impl Population<'_> {
         };
         let rows: u64 = self.grid.whole().positions.map(|position| u64::from(last_of(position))).sum();
         let work = (stream.senders, rows * sources.len() as u64);
-        stream.form =
-            if singles.is_some() && short.rows.is_some() && self.level.prefers_rows(work, rows * inputs as u64) {
-                Form::Lists
-            } else if singles.is_none() && sources.iter().any(|(train, _)| is_dense(train)) {
-                Form::Words
-            } else {
-                Form::Pairs
-            };
+        let lists = singles.is_some() && short.rows.is_some() && inputs <= MOST_INPUTS;
+        stream.form = if lists && self.level.prefers_rows(work, rows * inputs as u64) {
+            Form::Lists
+        } else if singles.is_none() && sources.iter().any(|(train, _)| is_dense(train)) {
+            Form::Words
+        } else {
+            Form::Pairs
+        };
         let (mut words, mut numbers, mut rows) = (vec![0u32; inputs.div_ceil(2)], vec![0; inputs], vec![]);
         for position in self.grid.whole().positions {
             let last = last_of(position);
