@@ -73,12 +73,12 @@ impl Signed<'_> {
     ) -> bool {
         let (neurons, all) = (self.neurons, courses.count());
         let (mut at, mut every, mut fired) = (0, true, vec![]);
+        let together = if all > 0 { self.together(&courses.course(0)) } else { 1 };
         while at < all {
-            let course = courses.course(at);
-            let (together, counts) = (self.together(&course), &mut counts[at * neurons..]);
+            let (course, counts) = (courses.course(at), &mut counts[at * neurons..]);
             if together > 1 && all - at >= together {
                 fired.resize(fired.len().max(course.steps.1), (0, 0));
-                let (ended, steps) = self.group_avx512(courses, (at, together), &mut fired);
+                let (ended, steps) = self.group_avx512((courses, course), (at, together), &mut fired);
                 if ended.fits {
                     every &= ended.rests;
                     store(&mut counts[..together * neurons], (neurons, ended.counts));
@@ -117,7 +117,7 @@ impl Signed<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn group_avx512<'c>(
         self,
-        courses: &impl Courses<'c>,
+        (courses, course): (&impl Courses<'c>, Course<'c>),
         (first, together): (usize, usize),
         fired: &mut [Spikes],
     ) -> (Ended, usize) {
@@ -127,13 +127,13 @@ impl Signed<'_> {
             fired[step] = spikes;
             steps = step + 1;
         };
-        let course = courses.course(first);
+        let nth = |nth: usize| if nth == 0 { course } else { courses.course(first + nth) };
         let ended = match course.inflow.numbers {
             Numbers::Words { pitch, delay, .. } => {
                 let (mut registers, mut times) =
                     ([course.lane::<Words, _>(&[], 0, 0); 2], course.times((pitch, delay)));
                 for (of, register) in (0..).step_by(Words::LANES).zip(&mut registers) {
-                    let (course, at) = (courses.course(first + of / lanes), of % lanes);
+                    let (course, at) = (nth(of / lanes), of % lanes);
                     if let Numbers::Words { rows, .. } = course.inflow.numbers {
                         *register = course.lane(rows, at, self.first + at);
                     }
@@ -146,7 +146,7 @@ impl Signed<'_> {
                 let mut registers = [course.lane(&[], 0, 0); WORD / LANES];
                 for (of, register) in (0..).step_by(LANES).zip(&mut registers) {
                     let at = of % lanes;
-                    *register = courses.course(first + of / lanes).lane(&[], at, self.first + at);
+                    *register = nth(of / lanes).lane(&[], at, self.first + at);
                 }
                 self.steady(registers, put)
             }
