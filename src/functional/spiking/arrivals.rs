@@ -83,8 +83,11 @@ impl<V: Sum<i32> + Pod> Arrivals<V> {
 }
 
 impl Population<'_> {
-    /// Positions of a block.
-    pub fn block(&self) -> usize {
+    /// Positions of a block, whose sums stay in the nearer caches; all where they are found as they are.
+    pub fn block<V>(&self, arrivals: &Arrivals<V>) -> usize {
+        if arrivals.way == Way::Scattered {
+            return self.grid.positions().max(1);
+        }
         let steps = self.options.time_steps.max(self.last_input).max(1) as usize;
         let width = self.afferents.channels.next_multiple_of(LANES).max(1);
         (SUMS / width.saturating_mul(steps)).max(1)
@@ -225,7 +228,14 @@ impl Population<'_> {
         u64::from(self.driven()) * (senders * short.outputs) as u64
     }
 
-    /// What arrives at a position of a block, for neurons that go through all steps at once.
+    /// What the only source has scattered, where neurons read that as it is.
+    pub fn scattered<'a, V>(&'a self, arrivals: &'a Arrivals<V>) -> Option<(&'a Scattering, &'a Scattered)> {
+        let windows = self.afferents.projections.first().and_then(|only| only.short.as_ref()?.scatter.as_ref());
+        let from = windows.zip(arrivals.scattered.first().and_then(|scattered| scattered.first()));
+        from.filter(|_| arrivals.way == Way::Scattered)
+    }
+
+    /// What arrives at a position of a block beside what was scattered, for neurons that go through all steps at once.
     #[inline(always)]
     pub fn inflow<'a, V: Sum<i32> + Pod>(&'a self, arrivals: &'a Arrivals<V>, position: usize) -> Inflow<'a> {
         let (bias, driven) = (self.afferents.registers_of_bias(position), self.driven() as usize);
@@ -237,17 +247,7 @@ impl Population<'_> {
                 let sums = &arrivals.sums(position)[..arrivals.last(position) as usize * arrivals.width];
                 Inflow { numbers: of(sums), bias, driven }
             }
-            Way::Scattered => {
-                let windows = self.afferents.projections.first().and_then(|only| only.short.as_ref()?.scatter.as_ref());
-                let from = windows.zip(arrivals.scattered.first().and_then(|scattered| scattered.first()));
-                let delay = self.options.schedule.delay() as usize;
-                let words = |(windows, from): (&Scattering, &'a Scattered)| Numbers::Words {
-                    rows: windows.sums(from, position),
-                    pitch: windows.size,
-                    delay,
-                };
-                Inflow { numbers: from.map_or(of(&[]), words), bias, driven }
-            }
+            Way::Scattered => Inflow { numbers: of(&[]), bias, driven },
             Way::Steady => {
                 let first = (position - arrivals.positions.start) * arrivals.width;
                 let bias = &arrivals.scratch.repeated[first..first + arrivals.width];

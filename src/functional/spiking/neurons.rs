@@ -2,13 +2,14 @@
 //! first, step by step, as rows of weights or as a product; its potentials then go through the steps in the first cache.
 
 use super::arrivals::Arrivals;
+use super::scattered::{Scattered, Scattering};
 use super::spare::Spare;
 use super::spikes::Firing;
 use super::synapses::Afferents;
 use super::train::Train;
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::arithmetic::Sum;
-use crate::functional::lanes::{Course, Courses, Level, Signed, Thresholds};
+use crate::functional::lanes::{Course, Courses, Level, Numbers, Signed, Thresholds};
 use crate::functional::{NegativeThreshold, Values};
 use crate::graph::{NeuronRule, Neurons};
 use crate::units::Grid;
@@ -59,8 +60,9 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
     };
     let mut arrivals = Arrivals::<V>::default();
     ran.operations += population.lay_out(quick, &mut arrivals, &mut spare.scattered);
-    for first in (0..grid.positions()).step_by(population.block()) {
-        let block = first..grid.positions().min(first + population.block());
+    let size = population.block(&arrivals);
+    for first in (0..grid.positions()).step_by(size) {
+        let block = first..grid.positions().min(first + size);
         ran.operations += population.arrive(block.clone(), &mut arrivals);
         if quick {
             population.quickly(block, &arrivals, &mut ran.values, &mut spikes)?;
@@ -101,7 +103,8 @@ impl Population<'_> {
         spikes: &mut Firing,
     ) -> Result<(), FunctionalError> {
         let (signed, to) = (self.signed(0..self.afferents.channels), block.start * self.afferents.channels);
-        let courses = Block { population: self, arrivals, positions: block, most: self.most_steps() };
+        let (scattered, most) = (self.scattered(arrivals), self.most_steps());
+        let courses = Block { population: self, arrivals, scattered, positions: block, most };
         if signed.run(self.level, &courses, (counts, to), spikes.raster()) { Ok(()) } else { Err(self.restless()) }
     }
 
@@ -134,6 +137,7 @@ impl Population<'_> {
 struct Block<'a, V> {
     population: &'a Population<'a>,
     arrivals: &'a Arrivals<V>,
+    scattered: Option<(&'a Scattering, &'a Scattered)>,
     positions: Range<usize>,
     most: u32,
 }
@@ -148,6 +152,11 @@ impl<'a, V: Sum<i32> + Pod> Courses<'a> for Block<'a, V> {
         let Self { population, arrivals, most, .. } = *self;
         let position = self.positions.start + at;
         let least = population.least_steps(arrivals.last(position));
-        Course { inflow: population.inflow(arrivals, position), steps: (least as usize, most as usize) }
+        let mut inflow = population.inflow(arrivals, position);
+        if let Some((windows, from)) = self.scattered {
+            let delay = population.options.schedule.delay() as usize;
+            inflow.numbers = Numbers::Words { rows: windows.sums(from, position), pitch: windows.size, delay };
+        }
+        Course { inflow, steps: (least as usize, most as usize) }
     }
 }
