@@ -22,7 +22,8 @@ const HALF: usize = WORDS / 2;
 /// byte, two columns to a word, as in [`super::Rows`].
 #[derive(Debug, Clone)]
 pub(in crate::functional) struct Scatter {
-    /// Rows of each position: two for each input, the second one with the other sign.
+    /// Rows of each position, one for each input: those of negative spikes are taken away, so that the table of a panel stays in the
+    /// first cache as long as can be.
     rows: usize,
     /// Columns, rounded up to whole panels.
     columns: usize,
@@ -91,16 +92,16 @@ impl Scatter {
             return None;
         }
         let fits = sizes.iter().map(fitting).fold(u32::MAX, u32::min);
-        let (rows, padded) = (2 * inputs, columns.next_multiple_of(2 * HALF));
+        let (rows, padded) = (inputs, columns.next_multiple_of(2 * HALF));
         let mut table = Aligned::default();
         table.make_room(rows * TAPS * padded / 4);
         let words: &mut [u16] = bytemuck::cast_slice_mut(&mut table);
-        let places = panels(padded).flat_map(|panel| (0..rows).map(move |code| (panel, code)));
+        let places = panels(padded).flat_map(|panel| (0..rows).map(move |input| (panel, input)));
         let places = places.flat_map(|place| (0..TAPS).map(move |tap| (place, tap)));
         let mut at = 0;
-        for (((first, span), code), tap) in places {
-            let (sign, row) = (if code % 2 == 0 { 1 } else { -1 }, row(tap, code / 2));
-            let byte = |column: usize| (128 + sign * row.get(column).copied().unwrap_or(0)) as u16;
+        for (((first, span), input), tap) in places {
+            let row = row(tap, input);
+            let byte = |column: usize| (128 + row.get(column).copied().unwrap_or(0)) as u16;
             for (word, column) in words[at..at + span].iter_mut().zip(first..) {
                 *word = byte(column) | byte(column + span) << 8;
             }
@@ -116,7 +117,7 @@ impl Scatter {
 
     /// Words of bits of a position.
     fn words(&self) -> usize {
-        2 * (self.rows / 2).div_ceil(WORD)
+        2 * self.rows.div_ceil(WORD)
     }
 
     /// Whether words hold the sums of all windows over a grid.
@@ -176,13 +177,6 @@ impl Scatter {
         }
     }
 
-    /// The row of a channel whose sign is in a word; the last one for those that are none.
-    #[inline(always)]
-    fn row(&self, channel: usize, minus: u64) -> usize {
-        let negative = (minus >> (channel % WORD) & 1) as usize;
-        (2 * channel + negative).min(self.rows - 1)
-    }
-
     /// What a row of positions, from one on, brings to the rows of sums that windows over it have; the last one of these is new.
     #[inline(always)]
     fn plain<const SPAN: usize>(&self, panel: &[u16], (fired, first): (Fired, usize), sums: &mut [i16]) {
@@ -192,27 +186,28 @@ impl Scatter {
         }
         for x in 0..fired.across {
             let (plus, minus, there) = fired.row(self.words(), first + x);
-            let (mut all, mut spikes) = ([[[0i16; SPAN]; 2]; TAPS], 0);
+            let (mut all, mut any, mut excess) = ([[[0i16; SPAN]; 2]; TAPS], 0, 0);
             // no closures here: those are not compiled for the caller's instruction set
             for ((&plus, &minus), channel) in plus.iter().zip(minus).zip((0..).step_by(WORD)) {
                 let mut left = (plus | minus) & there;
-                spikes += left.count_ones();
+                any |= left;
                 while left != 0 {
-                    let row = self.row(channel + left.trailing_zeros() as usize, minus);
+                    let sign = 1 - 2 * (minus >> left.trailing_zeros() & 1) as i16;
+                    let row = channel + left.trailing_zeros() as usize;
                     left &= left - 1;
+                    excess += 128 * sign;
                     let row = &panel[row * TAPS * SPAN..][..TAPS * SPAN];
                     for ([lower, upper], words) in all.iter_mut().zip(row.chunks_exact(SPAN)) {
                         for at in 0..SPAN {
-                            lower[at] = lower[at].wrapping_add((words[at] & 0xff) as i16);
-                            upper[at] = upper[at].wrapping_add((words[at] >> 8) as i16);
+                            lower[at] = lower[at].wrapping_add(sign.wrapping_mul((words[at] & 0xff) as i16));
+                            upper[at] = upper[at].wrapping_add(sign.wrapping_mul((words[at] >> 8) as i16));
                         }
                     }
                 }
             }
-            if spikes == 0 {
+            if any == 0 {
                 continue;
             }
-            let excess = (128 * spikes) as i16;
             for (tap, from) in all.iter().enumerate() {
                 let to = (SIDE - 1 - tap / SIDE) * line + (x + SIDE - 1 - tap % SIDE) * self.columns;
                 let pairs = sums[to..to + 2 * SPAN].iter_mut().zip(from.as_flattened());
@@ -244,11 +239,11 @@ macro_rules! sliding {
                 let (plus, minus, there) = fired.row(of.words(), first + x.min(fired.across - 1));
                 let there = if x < fired.across { there } else { 0 };
                 for ((&plus, &minus), channel) in plus.iter().zip(minus).zip((0..).step_by(WORD)) {
-                    let mut left = (plus | minus) & there;
-                    spikes[0] += left.count_ones();
-                    while left != 0 {
-                        let row = of.row(channel + left.trailing_zeros() as usize, minus);
-                        left &= left - 1;
+                    let (mut plus, mut minus) = (plus & there, minus & there);
+                    spikes[0] += plus.count_ones() as i32 - minus.count_ones() as i32;
+                    while plus != 0 {
+                        let row = (channel + plus.trailing_zeros() as usize).min(of.rows - 1);
+                        plus &= plus - 1;
                         // SAFETY: the row lies within the panel, with a register for each tap
                         let row = unsafe { panel.as_ptr().add(row * TAPS * $span) };
                         for tap in 0..TAPS {
@@ -258,8 +253,20 @@ macro_rules! sliding {
                             *upper = $add(*upper, $right::<8>(words));
                         }
                     }
+                    while minus != 0 {
+                        let row = (channel + minus.trailing_zeros() as usize).min(of.rows - 1);
+                        minus &= minus - 1;
+                        // SAFETY: as above
+                        let row = unsafe { panel.as_ptr().add(row * TAPS * $span) };
+                        for tap in 0..TAPS {
+                            let words = unsafe { $load(row.add(tap * $span).cast()) };
+                            let [both, upper] = &mut reached[tap % SIDE][tap / SIDE];
+                            *both = $sub(*both, words);
+                            *upper = $sub(*upper, $right::<8>(words));
+                        }
+                    }
                 }
-                let excess = $set((128 * spikes.iter().sum::<u32>()) as i16);
+                let excess = $set((128 * spikes.iter().sum::<i32>()) as i16);
                 for (y, [both, upper]) in reached[SIDE - 1].into_iter().enumerate() {
                     let [lower, upper] = [$sub(both, $left::<8>(upper)), upper].map(|sum| $sub(sum, excess));
                     // SAFETY: the caller has as many rows of sums, with two registers for each position
