@@ -30,32 +30,37 @@ impl Rows {
     ) {
         assert!(lists.inputs() <= self.count && self.spans().any(|there| there == (first, span)));
         let (table, sums) = (self.span((first / 2, span / 2)), &mut sums[..rows.len() * span]);
-        for (row, sums) in rows.zip(sums.chunks_exact_mut(span)) {
-            match (level.0, span) {
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions, and there is a row for every input
-                (Set::Avx512, 128) => unsafe { avx512_weigh::<2>((table, span / 2), lists.row(row), sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above
-                (Set::Avx512, _) => unsafe { avx512_weigh::<1>((table, span / 2), lists.row(row), sums) },
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: the processor has the instructions
-                (Set::Avx2, _) => unsafe { avx2_weigh((table, span / 2), lists.row(row), sums) },
-                (_, _) => weigh((table, span / 2), lists.row(row), sums),
-            }
+        match (level.0, span) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions, and there is a row for every input
+            (Set::Avx512, 128) => unsafe { avx512_weigh::<2>((table, span / 2), (lists, rows), sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above
+            (Set::Avx512, _) => unsafe { avx512_weigh::<1>((table, span / 2), (lists, rows), sums) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions
+            (Set::Avx2, _) => unsafe { avx2_weigh((table, span / 2), (lists, rows), sums) },
+            (_, _) => weigh((table, span / 2), (lists, rows), sums),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2_weigh<'a>(table: (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
-    weigh(table, lists, sums);
+fn avx2_weigh(table: (&[u16], usize), rows: (&Lists, Range<usize>), sums: &mut [i32]) {
+    weigh(table, rows, sums);
 }
 
-/// A span of a row of lists.
+/// A span of columns of rows of lists.
 #[inline(always)]
-fn weigh<'a>((table, span): (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
+fn weigh(table: (&[u16], usize), (lists, rows): (&Lists, Range<usize>), sums: &mut [i32]) {
+    for (row, sums) in rows.zip(sums.chunks_exact_mut(2 * table.1)) {
+        weigh_row(table, lists.row(row), sums);
+    }
+}
+
+#[inline(always)]
+fn weigh_row<'a>((table, span): (&[u16], usize), lists: impl Iterator<Item = Sent<'a>>, sums: &mut [i32]) {
     sums.fill(0);
     let (low, high) = sums.split_at_mut(span);
     for Sent { plus, minus, gain } in lists {
@@ -71,10 +76,25 @@ fn weigh<'a>((table, span): (&[u16], usize), lists: impl Iterator<Item = Sent<'a
     }
 }
 
-/// A span of `Z` registers of words of a row of lists, whose sums stay in registers.
+/// As [`weigh`], of `Z` registers of words.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn avx512_weigh<'a, const Z: usize>(
+unsafe fn avx512_weigh<const Z: usize>(
+    table: (&[u16], usize),
+    (lists, rows): (&Lists, Range<usize>),
+    sums: &mut [i32],
+) {
+    for (row, sums) in rows.zip(sums.chunks_exact_mut(2 * table.1)) {
+        // SAFETY: as for the caller
+        unsafe { avx512_weigh_row::<Z>(table, lists.row(row), sums) };
+    }
+}
+
+/// A row of lists, whose sums stay in registers.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn avx512_weigh_row<'a, const Z: usize>(
     (table, span): (&[u16], usize),
     lists: impl Iterator<Item = Sent<'a>>,
     sums: &mut [i32],
