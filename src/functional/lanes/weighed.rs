@@ -140,13 +140,20 @@ unsafe fn avx512_weigh_row<'a, const Z: usize>(
     if holds {
         fold(&mut all, held, [[zero; Z]; 2], (held_gain, 0));
     }
-    let (low, high) = sums.split_at_mut(span);
-    for (half, to) in [low, high].into_iter().enumerate() {
-        for (z, to) in to.chunks_mut(2 * LANES).enumerate() {
-            for (sum, to) in in_order(all[half][z]).into_iter().zip(to.chunks_mut(LANES)) {
-                let there = u16::MAX >> (LANES - to.len());
-                // SAFETY: only the sums that are there are stored
-                unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr(), there, sum) };
+    for (half, all) in all.into_iter().enumerate() {
+        for (z, all) in all.into_iter().enumerate() {
+            let [first, second] = in_order(all);
+            let to = &mut sums[half * span + 2 * LANES * z..];
+            // SAFETY: only the sums that are there are stored
+            unsafe {
+                if Z > 1 {
+                    let to = &mut to[..2 * LANES];
+                    _mm512_storeu_epi32(to.as_mut_ptr(), first);
+                    _mm512_storeu_epi32(to[LANES..].as_mut_ptr(), second);
+                } else {
+                    _mm512_mask_storeu_epi32(to.as_mut_ptr(), there as u16, first);
+                    _mm512_mask_storeu_epi32(to.as_mut_ptr().wrapping_add(LANES), (there >> LANES) as u16, second);
+                }
             }
         }
     }
