@@ -318,18 +318,27 @@ mod tests {
     fn neurons_that_a_current_drives_fire_alike_in_every_instruction_set() {
         for (neurons, seed) in [1, 16, 24, 32, 40, 64, 131].into_iter().flat_map(|n| (0..4).map(move |seed| (n, seed)))
         {
-            let (thresholds, biases, _) = inputs(neurons, seed, 1);
-            let numbers = Numbers::Sums { rows: &[], pitch: neurons.next_multiple_of(LANES), delay: 0 };
-            let course = |bias| Course { inflow: Inflow { numbers, bias, driven: 4 }, steps: (4, 9) };
+            let (thresholds, biases, words) = inputs(neurons, seed, 1);
+            let pitch = neurons.next_multiple_of(LANES);
             let large: Vec<Vec<i32>> = biases.iter().map(|bias| bias.iter().map(|bias| 9 * bias).collect()).collect();
-            let courses: Vec<Course> = large.iter().map(|bias| course(bias)).collect();
-            let mut wanted = None;
-            for (level, symmetric) in Level::all().flat_map(|level| [(level, false), (level, true)]) {
-                let found = run(level, Signed { thresholds: &thresholds, first: 0, neurons, symmetric }, &courses, 4);
-                assert!(found.0);
-                let wanted = wanted.get_or_insert_with(|| found.clone());
-                assert_eq!(&found, wanted, "{level:?}, {neurons} steady");
-                alone(level, Signed { thresholds: &thresholds, first: 0, neurons, symmetric }, &courses, wanted);
+            let sums: Vec<Vec<i32>> = words.iter().map(|of| of.iter().map(|&word| word.into()).collect()).collect();
+            // to one of the positions something else comes
+            let course = |position: usize| {
+                let other = position == 5;
+                let numbers = Numbers::Sums { rows: if other { &sums[position] } else { &[] }, pitch, delay: 0 };
+                let steps = (if other { STEPS } else { 4 }, 30);
+                Course { inflow: Inflow { numbers, bias: &large[position], driven: 4 }, steps }
+            };
+            let all: Vec<Course> = (0..POSITIONS).map(course).collect();
+            for symmetric in [false, true] {
+                let (signed, mut wanted) = (Signed { thresholds: &thresholds, first: 0, neurons, symmetric }, None);
+                for level in Level::all() {
+                    let found = run(level, signed, &all, 4);
+                    assert!(found.0);
+                    let wanted = wanted.get_or_insert_with(|| found.clone());
+                    assert_eq!(&found, wanted, "{level:?}, {neurons} steady");
+                    alone(level, signed, &all, wanted);
+                }
             }
         }
     }

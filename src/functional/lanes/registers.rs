@@ -43,6 +43,15 @@ struct Ended {
     counts: __m512i,
 }
 
+impl Ended {
+    /// Nothing is known.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn unfit() -> Self {
+        Self { fits: false, rests: false, counts: _mm512_setzero_si512() }
+    }
+}
+
 impl<'c> Course<'c> {
     /// Whether nothing but the same arrives in as many steps as a neuron can fire in, and it goes through no more.
     fn is_steady(&self, limit: usize) -> bool {
@@ -112,7 +121,8 @@ impl Signed<'_> {
         self.thresholds.words().is_some() && self.neurons.div_ceil(LANES).is_multiple_of(2)
     }
 
-    /// Some positions that go through registers together, from one on, and in how many steps they may have fired.
+    /// Some positions that go through registers together, from one on, and in how many steps they may have fired. They do not fit where
+    /// something else flows into one of them than into the first.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
     fn group_avx512<'c>(
@@ -134,9 +144,8 @@ impl Signed<'_> {
                     ([course.lane::<Words, _>(&[], 0, 0); 2], course.times((pitch, delay)));
                 for (of, register) in (0..).step_by(Words::LANES).zip(&mut registers) {
                     let (course, at) = (nth(of / lanes), of % lanes);
-                    if let Numbers::Words { rows, .. } = course.inflow.numbers {
-                        *register = course.lane(rows, at, self.first + at);
-                    }
+                    let Numbers::Words { rows, .. } = course.inflow.numbers else { return (Ended::unfit(), 0) };
+                    *register = course.lane(rows, at, self.first + at);
                     // one that goes on longer than by itself has nothing more to fire
                     times.steps.0 = times.steps.0.max(course.steps.0);
                 }
@@ -145,8 +154,11 @@ impl Signed<'_> {
             Numbers::Sums { .. } => {
                 let mut registers = [course.lane(&[], 0, 0); WORD / LANES];
                 for (of, register) in (0..).step_by(LANES).zip(&mut registers) {
-                    let at = of % lanes;
-                    *register = nth(of / lanes).lane(&[], at, self.first + at);
+                    let (course, at) = (nth(of / lanes), of % lanes);
+                    if !course.is_steady(self.thresholds.limit() as usize) {
+                        return (Ended::unfit(), 0);
+                    }
+                    *register = course.lane(&[], at, self.first + at);
                 }
                 self.steady(registers, put)
             }
@@ -245,7 +257,7 @@ impl Signed<'_> {
         let (mut biases, mut channels, mut length) = ([counts; C], [0; C], usize::MAX);
         for (c, register) in registers.iter().enumerate() {
             if driven > 0 {
-                let Some(bias) = R::bias(register.bias) else { return Ended { fits: false, rests: false, counts } };
+                let Some(bias) = R::bias(register.bias) else { return Ended::unfit() };
                 biases[c] = bias;
             }
             (channels[c], length) = (register.channel, length.min(register.rows.len()));

@@ -1,5 +1,7 @@
 //! Thresholds of signed neurons in whole registers.
 
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "registers of 512 bits alone read all of it"))]
+
 use super::{Aligned, LANES};
 
 /// Thresholds up to here leave room in a word for the potential of a neuron, and for as large a bias: see [`Thresholds::words`].
@@ -46,7 +48,6 @@ impl Thresholds {
     }
 
     /// What potentials are reset by in all once a neuron has fired as often as it can, likewise.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn most(&self) -> &[i32] {
         self.most.signed()
     }
@@ -54,13 +55,11 @@ impl Thresholds {
     /// Both as words in whole registers, where all are positive and below [`SMALL`], and words hold what potentials are reset by in
     /// all. Then no potential that lies within three such steps of zero leaves a word before something larger than a bias
     /// arrives.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn words(&self) -> Option<[&[i16]; 2]> {
         self.words.as_ref().map(|words| [words[0].words(), words[1].words()])
     }
 
     /// Whether all of them are positive.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn are_usual(&self) -> bool {
         self.usual
     }
