@@ -212,8 +212,8 @@ impl Population<'_> {
         scratch.clear();
         let (stride, mut senders) = (short.packed.stride(), 0);
         if let (Some(windows), Some([plane])) = (&short.planes, planes.first().map(|planes| &planes[..])) {
+            self.afferents.put_registers_of_bias(positions.clone(), &mut scratch.repeated);
             for (at, position) in positions.clone().enumerate() {
-                scratch.repeated.extend_from_slice(self.afferents.registers_of_bias(position));
                 scratch.rows.push(windows.view(plane, (position, 0), at * stride));
             }
             windows.multiply(self.level, (plane, false), &scratch.rows, &mut scratch.repeated);

@@ -5,6 +5,7 @@ use super::scattered::Scattering;
 use crate::functional::lanes::{Aligned, LANES, Packed, Rows, Width};
 use crate::graph::{Graph, Kernel, Projection, Stage, StageKind, Synapses, Taps};
 use crate::units::{Grid, StageId};
+use std::ops::Range;
 
 /// All that arrives at the potentials of a stage.
 #[derive(Debug)]
@@ -66,18 +67,18 @@ pub(super) struct Short {
 impl<'g> Afferents<'g> {
     pub fn new(graph: &'g Graph<i32>, stage: &'g Stage<i32>, synapses: &'g Synapses<i32>) -> Self {
         let projections = synapses.projections.iter().filter(|projection| !projection.sources.is_empty());
-        let channels = stage.grid.channels as usize;
-        let (biases, width) = (synapses.bias.chunks(channels.max(1)), channels.next_multiple_of(LANES));
+        let projections = projections.map(|projection| Afferent::new(graph, stage, projection)).collect();
+        Self { projections, ..Self::alone(&synapses.bias, stage.grid.channels as usize) }
+    }
+
+    /// Biases, and nothing else.
+    fn alone(bias: &'g [i32], channels: usize) -> Self {
+        let (biases, width) = (bias.chunks(channels.max(1)), channels.next_multiple_of(LANES));
         let mut padded = Aligned::zeros(biases.len() * width);
         for (to, bias) in padded.signed_mut().chunks_exact_mut(width.max(1)).zip(biases) {
             to[..bias.len()].copy_from_slice(bias);
         }
-        Self {
-            padded,
-            projections: projections.map(|projection| Afferent::new(graph, stage, projection)).collect(),
-            bias: &synapses.bias,
-            channels,
-        }
+        Self { projections: vec![], bias, padded, channels }
     }
 
     /// The biases of a position.
@@ -92,6 +93,23 @@ impl<'g> Afferents<'g> {
         let width = self.channels.next_multiple_of(LANES);
         let first = if self.padded.len() > width { position * width } else { 0 };
         &self.padded.signed()[first..first + width]
+    }
+
+    /// Appends those of some positions.
+    #[inline(always)]
+    pub fn put_registers_of_bias(&self, positions: Range<usize>, to: &mut Vec<i32>) {
+        let (begin, width) = (to.len(), self.channels.next_multiple_of(LANES));
+        let end = begin + positions.len() * width;
+        if self.padded.len() > width {
+            to.extend_from_slice(&self.padded.signed()[positions.start * width..][..end - begin]);
+            return;
+        }
+        // all alike: twice as many at a time
+        to.extend_from_slice(&self.padded.signed()[..width.min(end - begin)]);
+        while to.len() < end {
+            let more = (to.len() - begin).min(end - to.len());
+            to.extend_from_within(begin..begin + more);
+        }
     }
 }
 
@@ -172,5 +190,27 @@ impl Short {
         let planes = Some(width).filter(|_| kernel.window.area() > 1);
         let planes = planes.and_then(|width| Planes::new(kernel, width, (taps, source), positions));
         Some(Self { rows, packed, inputs, all_inputs, outputs, scatter, planes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn biases_of_positions_stand_as_those_of_each() {
+        let (channels, positions) = (5, 7);
+        for alike in [true, false] {
+            let bias: Vec<i32> = (1..=(channels * if alike { 1 } else { positions }) as i32).collect();
+            let afferents = Afferents::alone(&bias, channels);
+            for some in [0..positions, 2..5, 3..3, 6..7] {
+                let mut found = vec![9];
+                afferents.put_registers_of_bias(some.clone(), &mut found);
+                let wanted: Vec<i32> =
+                    some.flat_map(|position| afferents.registers_of_bias(position)).copied().collect();
+                assert_eq!(found.split_first(), Some((&9, &wanted[..])));
+                assert_eq!(wanted.iter().filter(|&&bias| bias > 0).count() * LANES, wanted.len() * channels);
+            }
+        }
     }
 }
