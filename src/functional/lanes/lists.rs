@@ -112,8 +112,7 @@ impl Lists {
             self.channels.resize(2 * room, 0);
         }
         let channels = &mut self.channels[..];
-        let beyond = words * WORD - self.inputs;
-        let inputs = u64::MAX.checked_shr(beyond as u32).unwrap_or(0);
+        let inputs = u64::MAX >> (words * WORD - self.inputs);
         for row in (0..steps).map(|step| 2 * words * step..2 * words * (step + 1)) {
             for (bits, gain) in sources {
                 let Some(row) = bits.get(row.clone()) else { continue };

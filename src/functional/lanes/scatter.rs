@@ -195,7 +195,7 @@ impl Scatter {
                     let sign = 1 - 2 * (minus >> left.trailing_zeros() & 1) as i16;
                     let row = channel + left.trailing_zeros() as usize;
                     left &= left - 1;
-                    excess += 128 * sign;
+                    excess += 128 * i32::from(sign);
                     let row = &panel[row * TAPS * SPAN..][..TAPS * SPAN];
                     for ([lower, upper], words) in all.iter_mut().zip(row.chunks_exact(SPAN)) {
                         for at in 0..SPAN {
@@ -208,6 +208,7 @@ impl Scatter {
             if any == 0 {
                 continue;
             }
+            let excess = excess as i16;
             for (tap, from) in all.iter().enumerate() {
                 let to = (SIDE - 1 - tap / SIDE) * line + (x + SIDE - 1 - tap % SIDE) * self.columns;
                 let pairs = sums[to..to + 2 * SPAN].iter_mut().zip(from.as_flattened());
@@ -315,9 +316,15 @@ mod tests {
 
     #[test]
     fn sums_are_alike_in_every_instruction_set() {
-        for (inputs, columns, down, across) in
-            [(1, 1, 1, 1), (3, 32, 4, 1), (16, 40, 3, 4), (5, 64, 1, 7), (28, 100, 2, 3), (9, 130, 3, 3)]
-        {
+        for (inputs, columns, down, across) in [
+            (1, 1, 1, 1),
+            (3, 32, 4, 1),
+            (16, 40, 3, 4),
+            (5, 64, 1, 7),
+            (28, 100, 2, 3),
+            (9, 130, 3, 3),
+            (1_300, 16, 1, 2),
+        ] {
             let weight = |tap: usize, input: usize, column: usize| match (tap + input) % 5 {
                 0 => 127,
                 1 => -127,
@@ -341,7 +348,7 @@ mod tests {
                 for (tap, column) in (0..TAPS).flat_map(|tap| (0..columns).map(move |column| (tap, column))) {
                     let (y, x) = (position / across + 2 - tap / SIDE, position % across + 2 - tap % SIDE);
                     let sum = &mut wanted[(y * line + x) * width + column];
-                    *sum += (sign(position, input) * weight(tap, input, column)) as i16;
+                    *sum = sum.wrapping_add((sign(position, input) * weight(tap, input, column)) as i16);
                 }
             }
             for level in Level::all() {
