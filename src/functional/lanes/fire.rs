@@ -182,10 +182,11 @@ impl Signed<'_> {
 mod tests {
     use super::*;
 
-    /// Positions that a run has. To one of them comes what words hardly hold; another one has such biases, which what comes takes back.
+    /// Positions that a run has. To one of them comes what words hardly hold; two others have such biases, which what comes takes back.
     const POSITIONS: usize = 9;
     const FAR: usize = 6;
     const HEAVY: usize = 3;
+    const LIGHT: usize = 4;
     const STEPS: usize = 12;
 
     impl<'c> Courses<'c> for Vec<Course<'c>> {
@@ -218,6 +219,7 @@ mod tests {
         };
         let bias = |position: usize| match position {
             HEAVY => row(&|_| 32_740),
+            LIGHT => row(&|_| -32_900),
             _ => row(&|lane| scale * mixed(lane * 5 + 1) / (8 + position as i32)),
         };
         let sum = |(step, position): (usize, usize), lane: i32| {
@@ -225,6 +227,7 @@ mod tests {
             match position {
                 FAR => 163 * number,
                 HEAVY if step < 3 => number - 32_500,
+                LIGHT if step < 3 => number + 32_500,
                 // something comes late, to some of them
                 _ if step < 2 || position % 3 == 2 && step == STEPS - 1 => scale * number,
                 _ => 0,

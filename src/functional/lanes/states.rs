@@ -257,7 +257,7 @@ impl Register for Words {
             let low = _mm512_cvtsepi32_epi16(_mm512_loadu_si512(first.as_ptr().cast()));
             let high = _mm512_cvtsepi32_epi16(_mm512_loadu_si512(second.as_ptr().cast()));
             let bias = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-            let large = _mm512_cmpge_epi16_mask(_mm512_abs_epi16(bias), _mm512_set1_epi16(SMALL as i16));
+            let large = _mm512_cmpge_epu16_mask(_mm512_abs_epi16(bias), _mm512_set1_epi16(SMALL as i16));
             if large == 0 { Some(bias) } else { None }
         }
     }
