@@ -244,7 +244,7 @@ mod tests {
     fn neurons_fire_alike_in_every_instruction_set() {
         let sizes = [1, 16, 24, 32, 40, 64, 131];
         for (neurons, seed) in sizes.into_iter().flat_map(|neurons| (0..6).map(move |seed| (neurons, seed))) {
-            // thresholds that words hold; and one more than those
+            // thresholds that words hold, and larger ones
             for scale in [1, 160 / (seed % 2 + 1)] {
                 let (thresholds, biases, words) = inputs(neurons, seed, scale);
                 let pitch = neurons.next_multiple_of(LANES);

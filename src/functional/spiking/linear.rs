@@ -185,7 +185,6 @@ impl Population<'_> {
         stream.senders = sources.iter().map(|(train, _)| train.sent_until(self.last_sent())).sum();
         stream.pairs.clear(inputs);
         stream.words.clear();
-        stream.lists.clear(inputs.min(MOST_INPUTS));
         stream.firsts.clear();
         stream.firsts.push(0);
         let last_of = |position| {
@@ -202,6 +201,9 @@ impl Population<'_> {
         } else {
             Form::Pairs
         };
+        if stream.form == Form::Lists {
+            stream.lists.clear(inputs);
+        }
         let (mut words, mut numbers, mut rows) = (vec![0u32; inputs.div_ceil(2)], vec![0; inputs], vec![]);
         for position in self.grid.whole().positions {
             let last = last_of(position);
