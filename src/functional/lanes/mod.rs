@@ -41,7 +41,7 @@ pub(super) use reached::{Reached, Row as WordRow, Sent, WORDS};
 pub(super) use rows::{BURST, Bundle, List, Rows};
 pub(super) use scatter::{Fired, Scatter};
 pub(super) use shares::{BLOCK, Block, MOST_ROWS, Scale, Shares};
-pub(super) use signs::{Signs, Spread, WORD, count_rows, count_steps, list, mark, spread};
+pub(super) use signs::{Signs, Spread, WORD, count_rows, list, mark, spread};
 pub(super) use thresholds::Thresholds;
 
 /// Columns of a register; rows of sums are padded to a multiple of it.

@@ -68,19 +68,6 @@ impl Signs<'_> {
         each_bit(self.minus, |channel| each(channel, -1));
     }
 
-    /// Adds the signs to counts, which wrap.
-    #[inline(always)]
-    pub fn count_into(self, level: Level, counts: &mut [i8]) {
-        #[cfg(target_arch = "x86_64")]
-        if level.0 == Set::Avx512 {
-            // SAFETY: the processor has the instructions
-            return unsafe { count_avx512(self, counts) };
-        }
-        let _ = level;
-        each_lane(self.plus, counts, |count, fires| *count = count.wrapping_add(fires.into()));
-        each_lane(self.minus, counts, |count, fires| *count = count.wrapping_sub(fires.into()));
-    }
-
     /// Adds the signs times `gain` to sums, which wrap.
     #[inline(always)]
     pub fn add_to(self, level: Level, gain: i32, sums: &mut [i32]) {
@@ -105,75 +92,26 @@ impl Signs<'_> {
     }
 }
 
-/// Adds rows of signs to counts of so many channels, which wrap: each to those from its place on.
+/// Adds rows of signs to rows of counts of so many channels, which wrap: each either words of positive ones and then as many of
+/// negative ones, or nothing.
 #[inline(always)]
 pub(in crate::functional) fn count_rows<'a>(
     level: Level,
-    rows: impl Iterator<Item = (Signs<'a>, usize)>,
+    rows: impl Iterator<Item = &'a [u64]>,
     channels: usize,
     counts: &mut [i8],
 ) {
+    let rows = rows.zip(counts.chunks_exact_mut(channels)).filter(|(row, _)| !row.is_empty());
     #[cfg(target_arch = "x86_64")]
     if level.0 == Set::Avx512 {
         // SAFETY: the processor has the instructions
-        return unsafe { count_rows_avx512(rows, channels, counts) };
+        return unsafe { count_rows_avx512(rows) };
     }
-    rows.for_each(|(signs, to)| signs.count_into(level, &mut counts[to..to + channels]));
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_rows_avx512<'a>(rows: impl Iterator<Item = (Signs<'a>, usize)>, channels: usize, counts: &mut [i8]) {
-    for (signs, to) in rows {
-        count_avx512(signs, &mut counts[to..to + channels]);
-    }
-}
-
-/// Adds rows of signs of some positions, for each so many steps one after the other, to rows of counts of each step, which wrap.
-///
-/// # Panics
-/// If there are fewer rows of either.
-#[inline(always)]
-pub(in crate::functional) fn count_steps<'a>(
-    level: Level,
-    positions: impl Iterator<Item = (&'a [u64], usize)>,
-    channels: usize,
-    counts: &mut [i8],
-) {
-    #[cfg(target_arch = "x86_64")]
-    if level.0 == Set::Avx512 {
-        // SAFETY: the processor has the instructions
-        return unsafe { count_steps_avx512(positions, channels, counts) };
-    }
-    let words = channels.div_ceil(WORD);
-    for (rows, steps) in positions {
-        for step in 0..steps {
-            let (plus, minus) = rows[step * 2 * words..][..2 * words].split_at(words);
-            Signs { plus, minus }.count_into(level, &mut counts[step * channels..][..channels]);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_steps_avx512<'a>(positions: impl Iterator<Item = (&'a [u64], usize)>, channels: usize, counts: &mut [i8]) {
-    let (words, one) = (channels.div_ceil(WORD), _mm512_set1_epi8(1));
-    for (rows, steps) in positions {
-        assert!(steps * channels <= counts.len());
-        for step in 0..steps {
-            let row = &rows[step * 2 * words..][..2 * words];
-            for word in 0..words {
-                let there = u64::MAX >> (WORD - (channels - word * WORD).min(WORD));
-                // SAFETY: only the counts that are there are loaded and stored
-                unsafe {
-                    let counts = counts.as_mut_ptr().add(step * channels + word * WORD);
-                    let sums = _mm512_maskz_loadu_epi8(there, counts);
-                    let sums = _mm512_mask_add_epi8(sums, row[word], sums, one);
-                    let sums = _mm512_mask_sub_epi8(sums, row[words + word], sums, one);
-                    _mm512_mask_storeu_epi8(counts, there, sums);
-                }
-            }
-        }
+    let _ = level;
+    for (row, counts) in rows {
+        let (plus, minus) = row.split_at(row.len() / 2);
+        each_lane(plus, counts, |count, fires| *count = count.wrapping_add(fires.into()));
+        each_lane(minus, counts, |count, fires| *count = count.wrapping_sub(fires.into()));
     }
 }
 
@@ -277,25 +215,33 @@ fn spread_avx512<'a>(positions: impl Iterator<Item = Spread<'a>>, (channels, pit
 }
 
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn count_rows_avx512<'a, 'c>(rows: impl Iterator<Item = (&'a [u64], &'c mut [i8])>) {
+    for (row, counts) in rows {
+        count_avx512(row, counts);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_avx512(signs: Signs, counts: &mut [i8]) {
-    let one = _mm512_set1_epi8(1);
-    for ((counts, &plus), &minus) in counts.chunks_mut(WORD).zip(signs.plus).zip(signs.minus) {
-        let counted = |sums| {
-            let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
-            _mm512_mask_sub_epi8(sums, minus, sums, one)
-        };
-        let there = u64::MAX >> (WORD - counts.len());
-        // SAFETY: only the bytes that are there are loaded and stored
-        unsafe {
-            if counts.len() == WORD {
-                let sums = counted(_mm512_loadu_si512(counts.as_ptr().cast()));
-                _mm512_storeu_si512(counts.as_mut_ptr().cast(), sums);
-            } else {
-                let sums = counted(_mm512_maskz_loadu_epi8(there, counts.as_ptr()));
-                _mm512_mask_storeu_epi8(counts.as_mut_ptr(), there, sums);
-            }
+fn count_avx512(row: &[u64], counts: &mut [i8]) {
+    let (one, whole, words) = (_mm512_set1_epi8(1), counts.len() / WORD, row.len() / 2);
+    let (plus, minus) = (&row[..words], &row[words..]);
+    let counted = |sums, word: usize| {
+        let sums = _mm512_mask_add_epi8(sums, plus[word], sums, one);
+        _mm512_mask_sub_epi8(sums, minus[word], sums, one)
+    };
+    // SAFETY: only the counts that are there are loaded and stored; whole registers without a mask, which stores are slow with
+    unsafe {
+        for word in 0..whole {
+            let counts = counts.as_mut_ptr().add(word * WORD);
+            _mm512_storeu_si512(counts.cast(), counted(_mm512_loadu_si512(counts.cast()), word));
+        }
+        if whole < words {
+            let there = u64::MAX >> (words * WORD - counts.len());
+            let counts = counts.as_mut_ptr().add(whole * WORD);
+            _mm512_mask_storeu_epi8(counts, there, counted(_mm512_maskz_loadu_epi8(there, counts), whole));
         }
     }
 }
@@ -415,9 +361,9 @@ mod tests {
                 }
                 assert_eq!(row.count(), wanted.len());
                 let weighted: Vec<i32> = signs.iter().map(|&sign| 5 - 3 * i32::from(sign)).collect();
-                let counted: Vec<i8> = signs.iter().map(|&sign| 127i8.wrapping_add(sign)).collect();
+                let bits = [&plus[..], &minus, &plus, &minus].concat();
                 for level in Level::all() {
-                    let (mut codes, mut sums, mut counts) = (vec![99], vec![5; length], vec![127; length]);
+                    let (mut codes, mut sums) = (vec![99], vec![5; length]);
                     let (mut ends, none) = (vec![], Signs { plus: &[], minus: &[] });
                     let rows = [(row, 100), (none, 7)].into_iter();
                     list(level, rows, (length as u32, wanted.len()), (&mut codes, &mut ends));
@@ -426,18 +372,17 @@ mod tests {
                     wanted.sort_unstable();
                     assert_eq!((codes[0], &codes[1..]), (99, &wanted[..]), "{level:?}, {length} signs");
                     row.add_to(level, -3, &mut sums);
-                    row.count_into(level, &mut counts);
-                    assert!(sums == weighted && counts == counted, "{level:?}, {length} signs");
+                    assert!(sums == weighted, "{level:?}, {length} signs");
                     let mut added = vec![5; length];
                     row.add_to_words(-3, &mut added);
                     assert!(added.iter().zip(&sums).all(|(&word, &sum)| i32::from(word) == sum), "{level:?}");
-                    let bits = [&plus[..], &minus, &plus, &minus].concat();
                     let two = Spread { rows: &bits, first: length };
                     let one = Spread { rows: &bits[..2 * words], first: 0 };
-                    let mut counts = vec![126; 2 * length];
-                    count_steps(level, [(&bits[..], 2), (&bits[..], 1)].into_iter(), length, &mut counts);
-                    let twice = [0, 1].map(|step| signs.iter().map(move |&sign| 126i8.wrapping_add(sign * (2 - step))));
-                    assert!(counts.iter().copied().eq(twice.into_iter().flatten()), "{level:?}, {length} signs");
+                    let mut counts = vec![127; 3 * length];
+                    let rows = [&bits[..2 * words], &bits[..0], &bits[2 * words..]];
+                    count_rows(level, rows.into_iter(), length, &mut counts);
+                    let counted = [1, 0, 1].map(|times| signs.iter().map(move |sign| 127i8.wrapping_add(sign * times)));
+                    assert!(counts.iter().copied().eq(counted.into_iter().flatten()), "{level:?}, {length} signs");
                     let mut bytes = vec![9; 3 * length];
                     spread(level, [two, one].into_iter(), (length, length), &mut bytes);
                     assert_eq!(bytes, signs.repeat(3).iter().map(|&sign| (1 + sign) as u8).collect::<Vec<_>>());

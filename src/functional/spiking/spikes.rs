@@ -1,6 +1,6 @@
 //! Single spikes of a grid: bits position by position as they are fired, and lists step by step for those who read rows.
 
-use crate::functional::lanes::{Done, LANES, Level, Marks, Raster, Signs, WORD, count_steps, list, mark};
+use crate::functional::lanes::{Done, LANES, Level, Marks, Raster, Signs, WORD, count_rows, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
 
@@ -185,15 +185,26 @@ impl Spikes {
         self.rows(position, steps).iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Adds what positions fire in the first steps to counts of each step, which wrap; gives how many spikes there are.
+    /// Adds what all positions fire in a step, from 1, to counts position by position, which wrap.
+    #[inline(always)]
+    pub fn count_step(&self, step: u32, counts: &mut [i8]) {
+        let (raster, row) = (&self.fired.raster, 2 * words(self.fired.grid));
+        let rows = raster.firsts.iter().zip(&raster.lasts).map(|(&first, &last)| {
+            let from = (first + step as usize - 1) * row;
+            if step <= last { &raster.bits[from..from + row] } else { &[][..] }
+        });
+        count_rows(self.level(), rows, self.fired.grid.channels as usize, counts);
+    }
+
+    /// Adds what positions fire in the first steps to counts step by step, which wrap; gives how many spikes there are.
     #[inline(always)]
     pub fn count_steps(&self, positions: impl Iterator<Item = usize>, steps: u32, counts: &mut [i8]) -> usize {
+        let (channels, row) = (self.fired.grid.channels as usize, 2 * words(self.fired.grid));
         let mut all = 0;
-        let rows = positions.map(|position| {
+        for position in positions {
             all += self.sent_by(position, steps) as usize;
-            (self.rows(position, steps), self.fired.raster.lasts[position].min(steps) as usize)
-        });
-        count_steps(self.level(), rows, self.fired.grid.channels as usize, counts);
+            count_rows(self.level(), self.rows(position, steps).chunks_exact(row), channels, counts);
+        }
         all
     }
 

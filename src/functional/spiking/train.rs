@@ -1,7 +1,7 @@
 //! What a stage sends over all steps of a run, position by position, ready for those who read it.
 
 use super::spikes::{Firing, Spikes};
-use crate::functional::lanes::{Changes, count_rows};
+use crate::functional::lanes::Changes;
 use crate::functional::values::ends;
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
@@ -404,9 +404,7 @@ impl Train {
     #[inline(always)]
     pub fn count_all(&self, step: u32, counts: &mut [i8]) -> bool {
         let Some(spikes) = self.singles().filter(|_| step > 0 && step <= self.last_step) else { return false };
-        let channels = self.grid.channels as usize;
-        let rows = self.grid.whole().positions.map(|at| (spikes.at(at, step), at as usize * channels));
-        count_rows(spikes.level(), rows, channels, counts);
+        spikes.count_step(step, counts);
         true
     }
 
