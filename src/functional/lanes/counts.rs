@@ -34,14 +34,20 @@ impl Changes {
     }
 }
 
-/// Products of rows with matrices of counts of 0 to 127, one for each head.
+/// An attention: its heads, the channels of each, and how many queries and keys there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::functional) struct Shape {
+    pub heads: usize,
+    pub width: usize,
+    pub queries: usize,
+    pub keys: usize,
+}
+
+/// Products of rows, one for each query, with matrices of counts of 0 to 127, one for each head.
 #[derive(Debug)]
 pub(in crate::functional) struct CountProducts {
     level: Level,
-    /// Channels of a head.
-    width: usize,
-    /// Rows of the other operand.
-    rows: usize,
+    shape: Shape,
     /// One for each head. With AVX-512, columns stand as packing registers of sums to words takes them.
     packed: Vec<Packed>,
     /// A row of numbers on its way, and its sums.
@@ -65,25 +71,30 @@ struct Place {
 }
 
 impl CountProducts {
-    /// Products `Q·Kᵀ` of `queries` rows with as many columns as `keys`; `None` where channels of a head are no whole groups,
-    /// or keys no whole pairs of registers.
-    pub fn scores(level: Level, heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
-        let whole = width.is_multiple_of(Width::Bytes.inputs()) && keys.is_multiple_of(2 * LANES);
-        whole.then(|| Self::new(level, (heads, width, queries), Packed::new(Width::Bytes, width, keys, |_| &[])))
+    /// Products `Q·Kᵀ`; `None` where channels of a head are no whole groups, or keys no whole pairs of registers.
+    pub fn scores(level: Level, shape: Shape) -> Option<Self> {
+        let whole = shape.width.is_multiple_of(Width::Bytes.inputs()) && shape.keys.is_multiple_of(2 * LANES);
+        whole.then(|| Self::new(level, shape, (Width::Bytes, shape.width, shape.keys)))
     }
 
-    /// Products `P·V` of `queries` rows; `None` where keys are no whole groups, or channels of a head no whole pairs of
-    /// registers. Shares are words, but hardly any of them is beyond a byte, so that AVX-512 multiplies bytes.
-    pub fn context(level: Level, heads: usize, width: usize, (queries, keys): (usize, usize)) -> Option<Self> {
+    /// Products `P·V`; `None` where keys are no whole groups, or channels of a head no whole pairs of registers. Shares are words, but
+    /// hardly any of them is beyond a byte, so that AVX-512 multiplies bytes.
+    pub fn context(level: Level, shape: Shape) -> Option<Self> {
         let kind = if level.0 == Set::Avx512 { Width::Bytes } else { Width::Words };
-        let whole = keys.is_multiple_of(kind.inputs()) && width.is_multiple_of(2 * LANES);
-        whole.then(|| Self::new(level, (heads, width, queries), Packed::new(kind, keys, width, |_| &[])))
+        let whole = shape.keys.is_multiple_of(kind.inputs()) && shape.width.is_multiple_of(2 * LANES);
+        whole.then(|| Self::new(level, shape, (kind, shape.keys, shape.width)))
     }
 
-    fn new(level: Level, (heads, width, rows): (usize, usize, usize), packed: Packed) -> Self {
+    fn new(level: Level, shape: Shape, (kind, inputs, columns): (Width, usize, usize)) -> Self {
+        let packed = Packed::new(kind, inputs, columns, |_| &[]);
         let (inputs, sums) = (vec![0; packed.groups], vec![0; packed.stride()]);
         let (low, high, beyond) = (vec![], vec![], vec![]);
-        Self { level, width, rows, packed: vec![packed; heads], inputs, sums, low, high, beyond }
+        Self { level, shape, packed: vec![packed; shape.heads], inputs, sums, low, high, beyond }
+    }
+
+    /// What they are products for.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Scores `[query][head][key]` of queries and keys `[position][head][channel]`, all of which fit into words; counts how they
@@ -93,20 +104,21 @@ impl CountProducts {
     /// If a slice has another length.
     #[inline(always)]
     pub fn scores_of(&mut self, queries: &[i8], keys: &[i8], now: &mut [i16], before: &[i16]) -> Changes {
-        let (channels, columns) = (self.packed.len() * self.width, self.packed[0].stride());
-        assert!(keys.len() == columns * channels && queries.len() == self.rows * channels);
-        assert!(now.len() == self.rows * self.packed.len() * columns && now.len() == before.len());
+        let Shape { heads, width, queries: rows, keys: columns } = self.shape;
+        let channels = heads * width;
+        assert!(keys.len() == columns * channels && queries.len() == rows * channels);
+        assert!(now.len() == rows * heads * columns && now.len() == before.len());
         #[cfg(target_arch = "x86_64")]
         if self.level.0 == Set::Avx512 {
             // SAFETY: the processor has the instructions, and slices have the lengths that were asserted
             return unsafe { self.scores_avx512(queries, keys, (now, before)) };
         }
         for (head, packed) in self.packed.iter_mut().enumerate() {
-            packed.fill_byte_columns(columns, &keys[head * self.width..], channels);
+            packed.fill_byte_columns(columns, &keys[head * width..], channels);
         }
-        let to_pitch = self.packed.len() * columns;
-        let place = |head| Place { from: head * self.width, from_pitch: channels, to: head * columns, to_pitch };
-        let places: Vec<Place> = (0..self.packed.len()).map(place).collect();
+        let to_pitch = heads * columns;
+        let place = |head| Place { from: head * width, from_pitch: channels, to: head * columns, to_pitch };
+        let places: Vec<Place> = (0..heads).map(place).collect();
         self.multiply(bytemuck::cast_slice(queries), &places, now, before).0
     }
 
@@ -117,14 +129,14 @@ impl CountProducts {
     /// If a slice has another length.
     #[inline(always)]
     pub fn contexts_of(&mut self, shares: &[i16], values: &[i8], now: &mut [i16], before: &[i16]) -> Option<Changes> {
-        let (heads, width) = (self.packed.len(), self.width);
-        let (channels, keys) = (heads * width, self.packed[0].groups * self.packed[0].width().inputs());
-        assert!(values.len() == keys * channels && shares.len() == self.rows * heads * keys);
-        assert!(now.len() == self.rows * channels && now.len() == before.len());
+        let Shape { heads, width, queries: rows, keys } = self.shape;
+        let channels = heads * width;
+        assert!(values.len() == keys * channels && shares.len() == rows * heads * keys);
+        assert!(now.len() == rows * channels && now.len() == before.len());
         #[cfg(target_arch = "x86_64")]
         if self.level.0 == Set::Avx512 {
             // SAFETY: the processor has the instructions, and slices have the lengths that were asserted
-            return unsafe { self.contexts_avx512((shares, keys), values, (now, before)) };
+            return unsafe { self.contexts_avx512(shares, values, (now, before)) };
         }
         for (head, packed) in self.packed.iter_mut().enumerate() {
             packed.fill_byte_rows(width, &values[head * width..], channels);
@@ -141,7 +153,7 @@ impl CountProducts {
     fn multiply(&mut self, inputs: &[u8], places: &[Place], now: &mut [i16], before: &[i16]) -> (Changes, bool) {
         let (mut changes, mut fits) = (Changes::default(), true);
         for (packed, &place) in self.packed.iter().zip(places) {
-            for row in 0..self.rows {
+            for row in 0..self.shape.queries {
                 let from = &inputs[place.from + row * place.from_pitch..][..4 * packed.groups];
                 bytemuck::cast_slice_mut(&mut self.inputs).copy_from_slice(from);
                 self.sums.fill(0);
@@ -163,16 +175,15 @@ impl CountProducts {
 impl CountProducts {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
     unsafe fn scores_avx512(&mut self, queries: &[i8], keys: &[i8], values: (&mut [i16], &[i16])) -> Changes {
-        let (heads, channels) = (self.packed.len(), self.packed.len() * self.width);
-        fill_keys(&mut self.packed, keys, (self.width, channels));
+        let Shape { heads, width, queries: rows, keys: columns } = self.shape;
+        let channels = heads * width;
+        fill_keys(&mut self.packed, keys, (width, channels));
         let (mut tally, (now, before)) = (Tally::none(), values);
         for (head, packed) in self.packed.iter().enumerate() {
-            let columns = packed.stride();
-            let inputs =
-                Bytes { low: &bytemuck::cast_slice(queries)[head * self.width..], pitch: channels, beyond: None };
+            let inputs = Bytes { low: &bytemuck::cast_slice(queries)[head * width..], pitch: channels, beyond: None };
             let to = (head * columns, heads * columns);
             // SAFETY: as for the caller
-            unsafe { product::<false>(packed, inputs, self.rows, to, (&mut *now, before), &mut tally) };
+            unsafe { product::<false>(packed, inputs, rows, to, (&mut *now, before), &mut tally) };
         }
         tally.changes
     }
@@ -180,11 +191,11 @@ impl CountProducts {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
     unsafe fn contexts_avx512(
         &mut self,
-        (shares, keys): (&[i16], usize),
+        shares: &[i16],
         values: &[i8],
         (now, before): (&mut [i16], &[i16]),
     ) -> Option<Changes> {
-        let (rows, heads, width) = (self.rows, self.packed.len(), self.width);
+        let Shape { heads, width, queries: rows, keys } = self.shape;
         fill_values(&mut self.packed, values, (width, heads * width));
         self.low.resize(rows * keys, 0);
         self.high.resize(rows * keys, 0);
@@ -215,7 +226,7 @@ mod tests {
         for (heads, width, queries, keys) in
             [(2, 32, 5, 32), (1, 32, 7, 64), (4, 32, 64, 64), (2, 96, 3, 96), (3, 64, 2, 32)]
         {
-            let channels = heads * width;
+            let (channels, shape) = (heads * width, Shape { heads, width, queries, keys });
             let counts = |seed: usize, rows: usize| -> Vec<i8> {
                 (0..rows * channels).map(|n| ((n * n * 7 + n * seed) as i8 & 127) / 8).collect()
             };
@@ -243,7 +254,7 @@ mod tests {
                 let (before, mut now) = (changed(&wide_words(&wanted)), vec![7; wanted.len()]);
                 let mut changes = Changes::default();
                 changes.count(&wanted, &before);
-                let mut products = CountProducts::scores(level, heads, width, (queries, keys)).unwrap();
+                let mut products = CountProducts::scores(level, shape).unwrap();
                 assert_eq!(products.scores_of(&q, &k, &mut now, &before), changes, "{level:?}");
                 assert_eq!(now, wanted, "{level:?}");
             }
@@ -251,7 +262,7 @@ mod tests {
                 let (before, mut now) = (changed(&contexts), vec![7; wanted.len()]);
                 let mut changes = Changes::default();
                 changes.count(&wanted, &before);
-                let mut products = CountProducts::context(level, heads, width, (queries, keys)).unwrap();
+                let mut products = CountProducts::context(level, shape).unwrap();
                 let found = products.contexts_of(&words(&shares), &k, &mut now, &before);
                 assert_eq!((found, &now), (Some(changes), &wanted), "{level:?}");
                 let large = vec![i16::MAX; shares.len()];
@@ -259,8 +270,8 @@ mod tests {
             }
         }
         let level = Level::best();
-        assert!(CountProducts::scores(level, 2, 6, (4, 32)).is_none());
-        assert!(CountProducts::context(level, 1, 20, (4, 16)).is_none());
+        assert!(CountProducts::scores(level, Shape { heads: 2, width: 6, queries: 4, keys: 32 }).is_none());
+        assert!(CountProducts::context(level, Shape { heads: 1, width: 20, queries: 4, keys: 16 }).is_none());
     }
 
     fn wide_words(words: &[i16]) -> Vec<i32> {

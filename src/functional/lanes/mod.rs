@@ -29,7 +29,7 @@ mod weighed;
 mod x86;
 
 pub(super) use aligned::Aligned;
-pub(super) use counts::{Changes, CountProducts};
+pub(super) use counts::{Changes, CountProducts, Shape};
 pub(super) use fire::{Course, Courses, Inflow, Numbers, Signed};
 pub(super) use heads::HeadProduct;
 pub(super) use lists::{Lists, MOST_INPUTS};

@@ -169,11 +169,6 @@ impl Packed {
         }
     }
 
-    /// What 32 bits of a row hold.
-    pub(super) fn width(&self) -> Width {
-        self.width
-    }
-
     /// Groups of a row of inputs.
     pub fn groups(&self) -> usize {
         self.groups

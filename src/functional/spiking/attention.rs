@@ -1,16 +1,16 @@
 //! Scores, softmax and context through all their steps. A step in which anything arrives computes the products of the
 //! counts so far anew: short dense loops, and the same numbers as one change after the other gives.
 
+use super::spare::Spare;
 use super::train::{Levels, Train};
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
-use crate::functional::lanes::{Aligned, Changes, CountProducts, HeadProduct, LANES, Level, Packed, Shares};
+use crate::functional::lanes::{Aligned, Changes, CountProducts, HeadProduct, Level, Packed, Shape, Shares};
 use crate::functional::softmax::Prepared;
 use crate::graph::SoftmaxRule;
 use crate::units::Grid;
 use multiversion::multiversion;
-use std::cell::Cell;
 
 /// A stage that sends the changes of its values, or in the per-step kind all of them.
 pub(super) struct Graded<'a> {
@@ -22,8 +22,6 @@ pub(super) struct Graded<'a> {
     pub level: Level,
     /// The largest size of its values, by what can arrive.
     pub size: f64,
-    /// Memory for words.
-    pub words: Cell<Vec<i16>>,
 }
 
 /// What a graded stage computes, in numbers `N`.
@@ -37,8 +35,6 @@ trait Compute<N> {
 
 /// Numbers that values are kept in.
 trait Kept: Copy + Default + Into<i32> + Into<i64> + Ord {
-    /// Memory for them that may hold anything.
-    fn memory(words: &Cell<Vec<i16>>) -> Vec<Self>;
     /// What sends them.
     fn train(grid: Grid, levels: Levels<Self>) -> Train;
     /// All of them.
@@ -46,9 +42,6 @@ trait Kept: Copy + Default + Into<i32> + Into<i64> + Ord {
 }
 
 impl Kept for i32 {
-    fn memory(_: &Cell<Vec<i16>>) -> Vec<Self> {
-        vec![]
-    }
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::graded(grid, levels)
     }
@@ -58,9 +51,6 @@ impl Kept for i32 {
 }
 
 impl Kept for i16 {
-    fn memory(words: &Cell<Vec<i16>>) -> Vec<Self> {
-        words.take()
-    }
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::words(grid, levels)
     }
@@ -78,15 +68,20 @@ fn changes<N: Copy + Into<i32>>(now: &[N], before: &[N]) -> Changes {
 }
 
 impl Graded<'_> {
-    /// Runs a stage through all its steps; `None` where a value does not fit into its numbers.
+    /// Runs a stage through all its steps, its values in memory that may hold anything; `None` where one does not fit into its numbers.
     #[inline(always)]
-    fn run<N: Kept>(&self, mut computing: impl Compute<N>, operations: u64) -> Result<Option<Ran>, FunctionalError> {
+    fn run<N: Kept>(
+        &self,
+        computing: &mut impl Compute<N>,
+        memory: Vec<N>,
+        operations: u64,
+    ) -> Result<Option<Ran>, FunctionalError> {
         let &Options { time_steps, schedule, settle, semantics, record, .. } = self.options;
         let mut ran = Ran::new(self.grid, self.last_input, self.options.time_steps);
         let neurons = self.grid.neurons();
         let accumulated = semantics.attention == Attention::Accumulated;
         let busy = time_steps.max(self.last_input);
-        let mut levels = Levels::new(neurons, accumulated, busy as usize + 2, N::memory(&self.words));
+        let mut levels = Levels::new(neurons, accumulated, busy as usize + 2, memory);
         let zeros = if record { vec![N::default(); neurons] } else { vec![] };
         ran.operations = operations;
         for step in 1u32.. {
@@ -121,8 +116,8 @@ impl Graded<'_> {
 
     /// Runs a stage whose values fit into 32 bits, as was checked.
     #[inline(always)]
-    fn in_whole_numbers(&self, computing: impl Compute<i32>, operations: u64) -> Result<Ran, FunctionalError> {
-        self.run(computing, operations)?.ok_or_else(|| self.too_large())
+    fn in_whole_numbers(&self, mut computing: impl Compute<i32>, operations: u64) -> Result<Ran, FunctionalError> {
+        self.run(&mut computing, vec![], operations)?.ok_or_else(|| self.too_large())
     }
 
     fn too_large(&self) -> FunctionalError {
@@ -151,11 +146,11 @@ impl Graded<'_> {
     }
 
     /// How the counts of an operand are kept: as it does, in bytes, or, for products of any numbers, in 32 bits.
-    fn counts(&self, train: &Train, bytes: bool) -> Counts {
+    fn counts(&self, spare: &mut Spare, train: &Train, bytes: bool) -> Counts {
         let accumulated = self.options.semantics.attention == Attention::Accumulated;
         let neurons = train.grid.neurons();
         if train.singles().is_some() && bytes {
-            Counts::Bytes(Aligned::zeros(neurons.div_ceil(size_of::<u32>()).next_multiple_of(LANES)))
+            Counts::Bytes(spare.zeros(neurons.div_ceil(size_of::<u32>())))
         } else if accumulated && train.levels().is_some() {
             Counts::Levels { step: 0 }
         } else if accumulated && train.word_levels().is_some() && !bytes {
@@ -248,6 +243,16 @@ impl<P> Product<'_, P> {
         let arrived =
             [self.stage.receive(self.trains[0], sent, first), self.stage.receive(self.trains[1], sent, second)];
         arrived.contains(&true)
+    }
+
+    /// Gives back its memory, and the product.
+    fn end(self, spare: &mut Spare) -> P {
+        for counts in self.counts {
+            if let Counts::Bytes(counts) = counts {
+                spare.give_numbers(counts);
+            }
+        }
+        self.product
     }
 }
 
@@ -392,22 +397,31 @@ impl Compute<i16> for Softmax<'_> {
 
 /// Runs `S[i, h, j] = Σ_d Q[i, h, d]·K[j, h, d]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+popcnt", "x86_64+avx2+popcnt", "aarch64+neon"))]
-pub(super) fn scores(stage: &Graded, trains: [&Train; 2], heads: usize) -> Result<Ran, FunctionalError> {
-    let [queries, keys] = trains;
-    let (columns, rows) = (keys.grid.positions(), queries.grid.positions());
-    let operations = stage.arrivals(queries) * columns as u64 + stage.arrivals(keys) * rows as u64;
-    let channels = queries.grid.channels as usize;
+pub(super) fn scores(
+    stage: &Graded,
+    spare: &mut Spare,
+    trains: [&Train; 2],
+    heads: usize,
+) -> Result<Ran, FunctionalError> {
+    let [queries, keys] = trains.map(|train| train.grid.positions());
+    let operations = stage.arrivals(trains[0]) * keys as u64 + stage.arrivals(trains[1]) * queries as u64;
+    let channels = trains[0].grid.channels as usize;
     let width = channels / heads;
-    let fit = stage.size <= f64::from(i16::MAX) && trains.iter().all(|train| stage.counts_fit(train));
-    if let Some(product) = CountProducts::scores(stage.level, heads, width, (rows, columns)).filter(|_| fit) {
-        let counts = trains.map(|train| stage.counts(train, true));
-        let scores = Scores(Product { stage, trains, counts, product, channels, width });
-        if let Some(ran) = stage.run::<i16>(scores, operations)? {
-            return Ok(ran);
+    if stage.size <= f64::from(i16::MAX) && trains.iter().all(|train| stage.counts_fit(train)) {
+        let shape = Shape { heads, width, queries, keys };
+        let product = spare.scores.take().filter(|product| product.shape() == shape);
+        if let Some(product) = product.or_else(|| CountProducts::scores(stage.level, shape)) {
+            let counts = trains.map(|train| stage.counts(spare, train, true));
+            let mut scores = Scores(Product { stage, trains, counts, product, channels, width });
+            let ran = stage.run::<i16>(&mut scores, spare.take(), operations)?;
+            spare.scores = Some(scores.0.end(spare));
+            if let Some(ran) = ran {
+                return Ok(ran);
+            }
         }
     }
-    let counts = trains.map(|train| stage.counts(train, false));
-    let product = HeadProduct::new(heads, (rows, width, columns));
+    let counts = trains.map(|train| stage.counts(spare, train, false));
+    let product = HeadProduct::new(heads, (queries, width, keys));
     stage.in_whole_numbers(Scores(Product { stage, trains, counts, product, channels, width }), operations)
 }
 
@@ -415,14 +429,15 @@ pub(super) fn scores(stage: &Graded, trains: [&Train; 2], heads: usize) -> Resul
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn softmax(
     stage: &Graded,
+    spare: &mut Spare,
     scores: &Train,
     (rule, prepared): (SoftmaxRule, &Prepared),
 ) -> Result<Ran, FunctionalError> {
     let words = scores.word_levels().is_some() && stage.size <= f64::from(i16::MAX);
-    let (operations, sums) = (stage.arrivals(scores), stage.counts(scores, !words));
-    let softmax = Softmax { stage, scores, sums, rule, prepared, shares: Shares::default(), wide: vec![] };
+    let (operations, sums) = (stage.arrivals(scores), stage.counts(spare, scores, !words));
+    let mut softmax = Softmax { stage, scores, sums, rule, prepared, shares: Shares::default(), wide: vec![] };
     if words {
-        let ran = stage.run::<i16>(softmax, operations)?;
+        let ran = stage.run::<i16>(&mut softmax, spare.take(), operations)?;
         return ran.ok_or_else(|| stage.too_large());
     }
     stage.in_whole_numbers(softmax, operations)
@@ -430,21 +445,31 @@ pub(super) fn softmax(
 
 /// Runs `O[i, h, d] = Σ_j P[i, h, j]·V[j, h, d]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+popcnt", "x86_64+avx2+popcnt", "aarch64+neon"))]
-pub(super) fn context(stage: &Graded, trains: [&Train; 2], heads: usize) -> Result<Ran, FunctionalError> {
+pub(super) fn context(
+    stage: &Graded,
+    spare: &mut Spare,
+    trains: [&Train; 2],
+    heads: usize,
+) -> Result<Ran, FunctionalError> {
     let [probabilities, values] = trains;
-    let (rows, channels) = (stage.grid.positions(), stage.grid.channels as usize);
-    let operations = stage.arrivals(probabilities) * (channels / heads) as u64 + stage.arrivals(values) * rows as u64;
+    let [queries, keys] = [stage.grid.positions(), values.grid.positions()];
+    let channels = stage.grid.channels as usize;
     let width = channels / heads;
-    let keys = values.grid.positions();
-    let fit = probabilities.word_levels().is_some() && stage.counts_fit(values);
-    if let Some(product) = CountProducts::context(stage.level, heads, width, (rows, keys)).filter(|_| fit) {
-        let counts = [stage.counts(probabilities, false), stage.counts(values, true)];
-        let contexts = Contexts(Product { stage, trains, counts, product, channels, width });
-        if let Some(ran) = stage.run::<i16>(contexts, operations)? {
-            return Ok(ran);
+    let operations = stage.arrivals(probabilities) * width as u64 + stage.arrivals(values) * queries as u64;
+    if probabilities.word_levels().is_some() && stage.counts_fit(values) {
+        let shape = Shape { heads, width, queries, keys };
+        let product = spare.contexts.take().filter(|product| product.shape() == shape);
+        if let Some(product) = product.or_else(|| CountProducts::context(stage.level, shape)) {
+            let counts = [stage.counts(spare, probabilities, false), stage.counts(spare, values, true)];
+            let mut contexts = Contexts(Product { stage, trains, counts, product, channels, width });
+            let ran = stage.run::<i16>(&mut contexts, spare.take(), operations)?;
+            spare.contexts = Some(contexts.0.end(spare));
+            if let Some(ran) = ran {
+                return Ok(ran);
+            }
         }
     }
-    let counts = [stage.counts(probabilities, true), stage.counts(values, false)];
-    let product = HeadProduct::new(heads, (rows, keys, width));
+    let counts = [stage.counts(spare, probabilities, true), stage.counts(spare, values, false)];
+    let product = HeadProduct::new(heads, (queries, keys, width));
     stage.in_whole_numbers(Contexts(Product { stage, trains, counts, product, channels, width }), operations)
 }

@@ -34,7 +34,6 @@ use multiversion::multiversion;
 use neurons::Population;
 use rested::Rested;
 use spare::Spare;
-use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use synapses::Afferents;
@@ -262,23 +261,22 @@ impl<'g> Spiking<'g> {
         let last_input = sources.iter().map(|source| train(source).last_step).filter(|&step| step > 0).max();
         let last_input = last_input.map_or(0, |step| step + options.schedule.delay());
         let level = self.level;
-        let words = Cell::new(if stage.kind.is_graded() { spare.take() } else { vec![] });
-        let graded = Graded { name, grid, options, last_input, level, size: bound.size, words };
-        let ran = match (&stage.kind, &self.layouts[id.index()]) {
+        let graded = Graded { name, grid, options, last_input, level, size: bound.size };
+        match (&stage.kind, &self.layouts[id.index()]) {
             (StageKind::Scores { queries, keys, heads }, _) => {
-                attention::scores(&graded, [train(queries), train(keys)], *heads as usize)
+                attention::scores(&graded, spare, [train(queries), train(keys)], *heads as usize)
             }
             (StageKind::Softmax { scores, rule }, Layout::Softmax(prepared)) => {
                 let known = prepared.get_or_init(|| Prepared::new(rule, options.time_steps));
                 if known.time_steps == options.time_steps {
-                    attention::softmax(&graded, train(scores), (*rule, known))
+                    attention::softmax(&graded, spare, train(scores), (*rule, known))
                 } else {
                     let other = Prepared::new(rule, options.time_steps);
-                    attention::softmax(&graded, train(scores), (*rule, &other))
+                    attention::softmax(&graded, spare, train(scores), (*rule, &other))
                 }
             }
             (StageKind::Context { probabilities, values, heads }, _) => {
-                attention::context(&graded, [train(probabilities), train(values)], *heads as usize)
+                attention::context(&graded, spare, [train(probabilities), train(values)], *heads as usize)
             }
             (StageKind::MaxPool { source, .. }, Layout::Windows(windows)) => {
                 max_pool::run((name, grid), windows, train(source), options, (last_input, level))
@@ -299,9 +297,7 @@ impl<'g> Spiking<'g> {
             (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => {
                 Ok(Ran::of_image(grid, std::mem::take(pixels), options))
             }
-        };
-        spare.give(graded.words.take());
-        ran
+        }
     }
 
     fn outcome(&self, mut runs: Vec<Ran>, options: &Options) -> Outcome {

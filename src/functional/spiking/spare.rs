@@ -1,12 +1,16 @@
 //! Memory that one image leaves to the next: so that it need not come from the system each time, and is in the caches.
 
 use super::linear::Stream;
-use crate::functional::lanes::Aligned;
+use crate::functional::lanes::{Aligned, CountProducts};
 
 /// Memory that nobody uses.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     words: Vec<Vec<i16>>,
+    counts: Vec<Aligned>,
+    /// Products of attentions.
+    pub scores: Option<CountProducts>,
+    pub contexts: Option<CountProducts>,
     /// What stages of a linear layer send together.
     pub stream: Option<Stream>,
     /// What was scattered.
@@ -14,6 +18,19 @@ pub(super) struct Spare {
 }
 
 impl Spare {
+    /// So many numbers or more, which are zero.
+    pub fn zeros(&mut self, count: usize) -> Aligned {
+        let mut zeros = self.counts.pop().unwrap_or_default();
+        zeros.make_room(count);
+        zeros[..count].fill(0);
+        zeros
+    }
+
+    /// Takes numbers back.
+    pub fn give_numbers(&mut self, numbers: Aligned) {
+        self.counts.push(numbers);
+    }
+
     /// Words of any values.
     pub fn take(&mut self) -> Vec<i16> {
         self.words.pop().unwrap_or_default()
