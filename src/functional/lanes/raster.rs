@@ -1,7 +1,11 @@
 //! Bits of what neurons fire, while they fire it.
 
-use super::WORD;
+#![allow(unsafe_code, reason = "instructions beyond the baseline are called after the processor was asked for them")]
+
 use super::fire::{Course, Courses};
+#[cfg(target_arch = "x86_64")]
+use super::signs::count_avx512;
+use super::{Level, Set, WORD, count_rows};
 
 /// What the neurons of all positions fire, one position after the other: rows of bits, one for each step.
 #[derive(Debug, Default)]
@@ -135,6 +139,34 @@ impl Raster {
             let done = marks.done();
             self.end(row, done, at + 1 == count);
         }
+    }
+
+    /// Adds what all positions fire in a step, from 1, to counts of so many channels each, which wrap.
+    #[inline(always)]
+    pub fn count(&self, level: Level, step: u32, channels: usize, counts: &mut [i8]) {
+        #[cfg(target_arch = "x86_64")]
+        if level.0 == Set::Avx512 {
+            // SAFETY: the processor has the instructions
+            return unsafe { self.count_avx512(step, channels, counts) };
+        }
+        for (position, counts) in counts.chunks_exact_mut(channels).enumerate() {
+            count_rows(level, self.row(position, step, 2 * channels.div_ceil(WORD)), channels, counts);
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn count_avx512(&self, step: u32, channels: usize, counts: &mut [i8]) {
+        for (position, counts) in counts.chunks_exact_mut(channels).enumerate() {
+            count_avx512(self.row(position, step, 2 * channels.div_ceil(WORD)), counts);
+        }
+    }
+
+    /// The words, so many, of what a position fires in a step, from 1; none behind its last one.
+    #[inline(always)]
+    fn row(&self, position: usize, step: u32, words: usize) -> &[u64] {
+        let from = (self.firsts[position] + step as usize - 1) * words;
+        if step <= self.lasts[position] { &self.bits[from..from + words] } else { &[] }
     }
 
     /// The next position, to fire at most so many rows of so many words; room is made for as many positions at once.

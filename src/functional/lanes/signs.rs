@@ -92,23 +92,18 @@ impl Signs<'_> {
     }
 }
 
-/// Adds rows of signs to rows of counts of so many channels, which wrap: each either words of positive ones and then as many of
-/// negative ones, or nothing.
+/// Adds rows of signs, each words of positive ones and then as many of negative ones, to rows of counts of so many channels, which
+/// wrap.
 #[inline(always)]
-pub(in crate::functional) fn count_rows<'a>(
-    level: Level,
-    rows: impl Iterator<Item = &'a [u64]>,
-    channels: usize,
-    counts: &mut [i8],
-) {
-    let rows = rows.zip(counts.chunks_exact_mut(channels)).filter(|(row, _)| !row.is_empty());
+pub(in crate::functional) fn count_rows(level: Level, rows: &[u64], channels: usize, counts: &mut [i8]) {
     #[cfg(target_arch = "x86_64")]
     if level.0 == Set::Avx512 {
         // SAFETY: the processor has the instructions
-        return unsafe { count_rows_avx512(rows) };
+        return unsafe { count_rows_avx512(rows, channels, counts) };
     }
     let _ = level;
-    for (row, counts) in rows {
+    let rows = rows.chunks_exact(2 * channels.div_ceil(WORD));
+    for (row, counts) in rows.zip(counts.chunks_exact_mut(channels)) {
         let (plus, minus) = row.split_at(row.len() / 2);
         each_lane(plus, counts, |count, fires| *count = count.wrapping_add(fires.into()));
         each_lane(minus, counts, |count, fires| *count = count.wrapping_sub(fires.into()));
@@ -216,32 +211,37 @@ fn spread_avx512<'a>(positions: impl Iterator<Item = Spread<'a>>, (channels, pit
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_rows_avx512<'a, 'c>(rows: impl Iterator<Item = (&'a [u64], &'c mut [i8])>) {
-    for (row, counts) in rows {
+fn count_rows_avx512(rows: &[u64], channels: usize, counts: &mut [i8]) {
+    let rows = rows.chunks_exact(2 * channels.div_ceil(WORD));
+    for (row, counts) in rows.zip(counts.chunks_exact_mut(channels)) {
         count_avx512(row, counts);
     }
 }
 
+/// Adds a row of signs to as many counts as its words have, or fewer.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn count_avx512(row: &[u64], counts: &mut [i8]) {
-    let (one, whole, words) = (_mm512_set1_epi8(1), counts.len() / WORD, row.len() / 2);
-    let (plus, minus) = (&row[..words], &row[words..]);
-    let counted = |sums, word: usize| {
-        let sums = _mm512_mask_add_epi8(sums, plus[word], sums, one);
-        _mm512_mask_sub_epi8(sums, minus[word], sums, one)
-    };
-    // SAFETY: only the counts that are there are loaded and stored; whole registers without a mask, which stores are slow with
-    unsafe {
-        for word in 0..whole {
-            let counts = counts.as_mut_ptr().add(word * WORD);
-            _mm512_storeu_si512(counts.cast(), counted(_mm512_loadu_si512(counts.cast()), word));
-        }
-        if whole < words {
-            let there = u64::MAX >> (words * WORD - counts.len());
-            let counts = counts.as_mut_ptr().add(whole * WORD);
-            _mm512_mask_storeu_epi8(counts, there, counted(_mm512_maskz_loadu_epi8(there, counts), whole));
+pub(super) fn count_avx512(row: &[u64], counts: &mut [i8]) {
+    let (one, (plus, minus)) = (_mm512_set1_epi8(1), row.split_at(row.len() / 2));
+    let words = counts.chunks_mut(WORD).zip(plus.iter().zip(minus));
+    for (counts, (&plus, &minus)) in words {
+        let there = u64::MAX >> (WORD - counts.len());
+        // SAFETY: only the counts that are there are loaded and stored; whole registers without a mask, which is quicker
+        unsafe {
+            let whole = counts.len() == WORD;
+            let sums = if whole {
+                _mm512_loadu_si512(counts.as_ptr().cast())
+            } else {
+                _mm512_maskz_loadu_epi8(there, counts.as_ptr())
+            };
+            let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
+            let sums = _mm512_mask_sub_epi8(sums, minus, sums, one);
+            if whole {
+                _mm512_storeu_si512(counts.as_mut_ptr().cast(), sums);
+            } else {
+                _mm512_mask_storeu_epi8(counts.as_mut_ptr(), there, sums);
+            }
         }
     }
 }
@@ -378,10 +378,10 @@ mod tests {
                     assert!(added.iter().zip(&sums).all(|(&word, &sum)| i32::from(word) == sum), "{level:?}");
                     let two = Spread { rows: &bits, first: length };
                     let one = Spread { rows: &bits[..2 * words], first: 0 };
-                    let mut counts = vec![127; 3 * length];
-                    let rows = [&bits[..2 * words], &bits[..0], &bits[2 * words..]];
-                    count_rows(level, rows.into_iter(), length, &mut counts);
-                    let counted = [1, 0, 1].map(|times| signs.iter().map(move |sign| 127i8.wrapping_add(sign * times)));
+                    let mut counts = vec![127; 2 * length];
+                    count_rows(level, &bits, length, &mut counts);
+                    count_rows(level, &bits[..2 * words], length, &mut counts);
+                    let counted = [2, 1].map(|times| signs.iter().map(move |sign| 127i8.wrapping_add(sign * times)));
                     assert!(counts.iter().copied().eq(counted.into_iter().flatten()), "{level:?}, {length} signs");
                     let mut bytes = vec![9; 3 * length];
                     spread(level, [two, one].into_iter(), (length, length), &mut bytes);

@@ -2,7 +2,7 @@
 
 use super::synapses::{Seen, Short};
 use super::train::Train;
-use crate::functional::lanes::{Bundle, List, Row, push_words};
+use crate::functional::lanes::{Aligned, Bundle, List, Row, push_words};
 
 /// Inputs on their way into sums.
 #[derive(Debug, Default)]
@@ -10,7 +10,7 @@ pub(super) struct Scratch {
     pub bundle: Bundle,
     /// Numbers that arrive in one step, or in several ones, and counts of spikes.
     numbers: Vec<i32>,
-    counts: Vec<i8>,
+    counts: Aligned,
     /// Rows of a product.
     pub inputs: Vec<u32>,
     pub rows: Vec<Row>,
@@ -72,11 +72,13 @@ impl Scratch {
         let mut senders = 0;
         for (train, gain) in sources {
             let spikes = train.singles()?;
-            self.counts.clear();
-            self.counts.resize(inputs * steps as usize, 0);
+            let all = inputs * steps as usize;
+            self.counts.make_room(all.div_ceil(size_of::<u32>()));
+            let counts = &mut bytemuck::cast_slice_mut(&mut self.counts)[..all];
+            counts.fill(0);
             let positions = seen.iter().map(|seen| seen.position as usize);
-            senders += spikes.count_steps(positions, steps, &mut self.counts);
-            for (numbers, counts) in self.numbers.chunks_exact_mut(each).zip(self.counts.chunks_exact(inputs)) {
+            senders += spikes.count_steps(positions, steps, counts);
+            for (numbers, counts) in self.numbers.chunks_exact_mut(each).zip(counts.chunks_exact(inputs)) {
                 let pairs = numbers[tap * inputs..].iter_mut().zip(counts);
                 pairs.for_each(|(sum, &count)| *sum = sum.wrapping_add(gain.wrapping_mul(count.into())));
             }

@@ -185,25 +185,13 @@ impl Spikes {
         self.rows(position, steps).iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Adds what all positions fire in a step, from 1, to counts position by position, which wrap.
-    #[inline(always)]
-    pub fn count_step(&self, step: u32, counts: &mut [i8]) {
-        let (raster, row) = (&self.fired.raster, 2 * words(self.fired.grid));
-        let rows = raster.firsts.iter().zip(&raster.lasts).map(|(&first, &last)| {
-            let from = (first + step as usize - 1) * row;
-            if step <= last { &raster.bits[from..from + row] } else { &[][..] }
-        });
-        count_rows(self.level(), rows, self.fired.grid.channels as usize, counts);
-    }
-
     /// Adds what positions fire in the first steps to counts step by step, which wrap; gives how many spikes there are.
     #[inline(always)]
     pub fn count_steps(&self, positions: impl Iterator<Item = usize>, steps: u32, counts: &mut [i8]) -> usize {
-        let (channels, row) = (self.fired.grid.channels as usize, 2 * words(self.fired.grid));
-        let mut all = 0;
+        let (channels, mut all) = (self.fired.grid.channels as usize, 0);
         for position in positions {
             all += self.sent_by(position, steps) as usize;
-            count_rows(self.level(), self.rows(position, steps).chunks_exact(row), channels, counts);
+            count_rows(self.level(), self.rows(position, steps), channels, counts);
         }
         all
     }

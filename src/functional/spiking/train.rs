@@ -404,7 +404,7 @@ impl Train {
     #[inline(always)]
     pub fn count_all(&self, step: u32, counts: &mut [i8]) -> bool {
         let Some(spikes) = self.singles().filter(|_| step > 0 && step <= self.last_step) else { return false };
-        spikes.count_step(step, counts);
+        spikes.raster().count(spikes.level(), step, self.grid.channels as usize, counts);
         true
     }
 
