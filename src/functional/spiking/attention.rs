@@ -2,7 +2,7 @@
 //! counts so far anew: short dense loops, and the same numbers as one change after the other gives.
 
 use super::spare::Spare;
-use super::train::{Levels, Train};
+use super::train::{Levels, Memory, Train};
 use super::{FunctionalError, Options, Ran, Settle};
 use crate::functional::Values;
 use crate::functional::attention::{Attention, normalise_all};
@@ -68,12 +68,12 @@ fn changes<N: Copy + Into<i32>>(now: &[N], before: &[N]) -> Changes {
 }
 
 impl Graded<'_> {
-    /// Runs a stage through all its steps, its values in memory that may hold anything; `None` where one does not fit into its numbers.
+    /// Runs a stage through all its steps; `None` where one does not fit into its numbers.
     #[inline(always)]
     fn run<N: Kept>(
         &self,
         computing: &mut impl Compute<N>,
-        memory: Vec<N>,
+        memory: Memory<N>,
         operations: u64,
     ) -> Result<Option<Ran>, FunctionalError> {
         let &Options { time_steps, schedule, settle, semantics, record, .. } = self.options;
@@ -117,7 +117,7 @@ impl Graded<'_> {
     /// Runs a stage whose values fit into 32 bits, as was checked.
     #[inline(always)]
     fn in_whole_numbers(&self, mut computing: impl Compute<i32>, operations: u64) -> Result<Ran, FunctionalError> {
-        self.run(&mut computing, vec![], operations)?.ok_or_else(|| self.too_large())
+        self.run(&mut computing, Memory::default(), operations)?.ok_or_else(|| self.too_large())
     }
 
     fn too_large(&self) -> FunctionalError {

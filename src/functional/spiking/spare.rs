@@ -1,12 +1,13 @@
 //! Memory that one image leaves to the next: so that it need not come from the system each time, and is in the caches.
 
 use super::linear::Stream;
+use super::train::Memory;
 use crate::functional::lanes::{Aligned, CountProducts};
 
 /// Memory that nobody uses.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
-    words: Vec<Vec<i16>>,
+    words: Vec<Memory<i16>>,
     counts: Vec<Aligned>,
     /// Products of attentions.
     pub scores: Option<CountProducts>,
@@ -31,14 +32,14 @@ impl Spare {
         self.counts.push(numbers);
     }
 
-    /// Words of any values.
-    pub fn take(&mut self) -> Vec<i16> {
+    /// Memory for words.
+    pub fn take(&mut self) -> Memory<i16> {
         self.words.pop().unwrap_or_default()
     }
 
     /// Takes words back.
-    pub fn give(&mut self, words: Vec<i16>) {
-        if words.capacity() > 0 {
+    pub fn give(&mut self, words: Memory<i16>) {
+        if !words.is_empty() {
             self.words.push(words);
         }
     }

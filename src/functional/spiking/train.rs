@@ -40,68 +40,87 @@ enum Sent {
     Words(Levels<i16>),
 }
 
+/// Memory for values of some steps: anything, and zeros.
+#[derive(Debug, Default)]
+pub(super) struct Memory<N> {
+    values: Vec<N>,
+    zeros: Vec<N>,
+}
+
 /// The values of a stage after each step.
 #[derive(Debug)]
 pub(super) struct Levels<N> {
     neurons: usize,
     /// Whether they go on from step to step, so that changes are sent; else each step is by itself.
     accumulated: bool,
-    /// Values of step t, in the order of the grid, from `t · neurons` on, behind numbers that mean nothing, so that they begin
-    /// where a line of the cache does; step 0 is rest, and none follow after those there are.
-    values: Vec<N>,
+    /// Values of step t, in the order of the grid, from `(t - 1) · neurons` on, behind numbers that mean nothing, so that they
+    /// begin where a line of the cache does; none follow after those there are. Before the first step all are zero.
+    memory: Memory<N>,
     skipped: usize,
-    /// Steps whose values there are, rest included.
+    /// Steps whose values there are.
     steps: usize,
     spikes: u64,
     negative: u64,
     last_step: u32,
 }
 
+impl<N> Memory<N> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.capacity() == 0
+    }
+}
+
 impl<N: Copy + Default + Ord + Into<i32>> Levels<N> {
-    /// Values at rest, with room for so many steps, in memory that may hold anything.
-    pub fn new(neurons: usize, accumulated: bool, steps: usize, mut values: Vec<N>) -> Self {
-        let line = LINE / size_of::<N>();
+    /// Values at rest, with room for so many steps.
+    pub fn new(neurons: usize, accumulated: bool, steps: usize, mut memory: Memory<N>) -> Self {
+        let (Memory { values, zeros }, line) = (&mut memory, LINE / size_of::<N>());
         values.reserve_exact((neurons.saturating_mul(steps.min(64)) + line).saturating_sub(values.len()));
         let skipped = values.as_ptr().align_offset(LINE).min(line);
-        values.resize(values.len().max(skipped + neurons), N::default());
-        values[skipped..skipped + neurons].fill(N::default());
-        Self { neurons, accumulated, values, skipped, steps: 1, spikes: 0, negative: 0, last_step: 0 }
+        values.resize(values.len().max(skipped), N::default());
+        zeros.resize(zeros.len().max(neurons), N::default());
+        Self { neurons, accumulated, memory, skipped, steps: 0, spikes: 0, negative: 0, last_step: 0 }
     }
 
     /// The latest values.
     pub fn last(&self) -> &[N] {
-        self.row(self.steps - 1)
+        self.row(self.steps)
     }
 
     /// The values after a step.
     #[inline(always)]
     pub fn at(&self, step: u32) -> &[N] {
-        self.row((step as usize).min(self.steps - 1))
+        self.row((step as usize).min(self.steps))
     }
 
     #[inline(always)]
     fn row(&self, step: usize) -> &[N] {
-        &self.values[self.skipped + step * self.neurons..][..self.neurons]
+        match step {
+            0 => &self.memory.zeros[..self.neurons],
+            _ => &self.memory.values[self.skipped + (step - 1) * self.neurons..][..self.neurons],
+        }
     }
 
     /// The values of a step, which may be anything, to be computed, and those that they are sent as changes of; all steps before it are
     /// as they were.
     #[inline(always)]
     pub fn begin(&mut self, step: u32) -> (&mut [N], &[N]) {
-        let (first, neurons) = (self.skipped + step as usize * self.neurons, self.neurons);
-        self.values.resize(self.values.len().max(first + neurons), N::default());
-        while self.steps <= step as usize {
+        let (neurons, Memory { values, zeros }) = (self.neurons, &mut self.memory);
+        let first = self.skipped + (step as usize - 1) * neurons;
+        values.resize(values.len().max(first + neurons), N::default());
+        while self.steps + 1 < step as usize {
             let to = self.skipped + self.steps * neurons;
-            if self.steps < step as usize && self.accumulated {
-                self.values.copy_within(to - neurons..to, to);
-            } else if self.steps < step as usize {
-                self.values[to..to + neurons].fill(N::default());
+            if self.accumulated && self.steps > 0 {
+                values.copy_within(to - neurons..to, to);
+            } else {
+                values[to..to + neurons].fill(N::default());
             }
             self.steps += 1;
         }
-        let (before, now) = self.values.split_at_mut(first);
-        let now = &mut now[..neurons];
-        (now, if self.accumulated { &before[first - neurons..] } else { &before[self.skipped..][..neurons] })
+        self.steps = step as usize;
+        let (before, now) = values.split_at_mut(first);
+        let goes_on = self.accumulated && step > 1;
+        (&mut now[..neurons], if goes_on { &before[first - neurons..] } else { &zeros[..neurons] })
     }
 
     /// Notes what is sent in a step whose values have been computed; says whether anything is.
@@ -118,15 +137,13 @@ impl<N: Copy + Default + Ord + Into<i32>> Levels<N> {
         if step == 0 || step > self.last_step {
             return (&[], &[]);
         }
-        // rest is zero
         let before = if self.accumulated { step as usize - 1 } else { 0 };
-        let row = |row: usize| &self.row(row)[first..][..length];
-        (row(step as usize), row(before))
+        (&self.row(step as usize)[first..][..length], &self.row(before)[first..][..length])
     }
 
     /// The smallest and the largest of what all that was sent up to any step adds up to.
     fn ends(&self) -> (f64, f64) {
-        let values = &self.values[self.skipped..][..self.steps * self.neurons];
+        let values = &self.memory.values[self.skipped..][..self.steps * self.neurons];
         let (low, high) = ends(values);
         // steps by themselves add up
         let times = if self.accumulated { 1.0 } else { self.steps as f64 };
@@ -217,10 +234,10 @@ impl Train {
     }
 
     /// Gives back its memory: it sends nothing any more.
-    pub fn release(&mut self) -> Vec<i16> {
+    pub fn release(&mut self) -> Memory<i16> {
         match std::mem::replace(&mut self.sent, Sent::Silent) {
-            Sent::Words(levels) => levels.values,
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => vec![],
+            Sent::Words(levels) => levels.memory,
+            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => Memory::default(),
         }
     }
 
