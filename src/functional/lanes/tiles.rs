@@ -41,28 +41,29 @@ pub(super) fn split(words: &[i16], low: &mut [u8], high: &mut [i8]) -> bool {
     true
 }
 
-/// Columns that a register of a panel holds: those that packing two of them to words brings into their order.
-fn column(register: usize, lane: usize) -> usize {
-    register / 2 * 2 * LANES + lane / 4 * 8 + register % 2 * 4 + lane % 4
-}
-
-/// Lays out keys `[key][head][channel]`, four channels to a number.
+/// Lays out keys `[key][head][channel]`, four channels to a number. A register of a panel holds the columns that packing two of
+/// them to words brings into their order: in each quarter four of eight keys.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) fn fill_keys(heads: &mut [Packed], keys: &[i8], (width, channels): (usize, usize)) {
     let (columns, groups) = (heads[0].stride(), width / 4);
+    assert!(keys.len() == columns * channels);
     for (first, vectors) in panels(columns) {
         for register in 0..vectors {
-            // blocks of 16 keys by 64 channels
-            for block in (0..channels).step_by(64) {
-                let there = u16::MAX >> (LANES - (channels - block).min(64) / 4);
-                let rows: [__m512i; LANES] = std::array::from_fn(|lane| {
-                    let key =
-                        &keys[(first + column(register, lane)) * channels + block..][..(channels - block).min(64)];
-                    // SAFETY: only the channels that are there are loaded
-                    unsafe { _mm512_maskz_loadu_epi32(there, key.as_ptr().cast()) }
-                });
-                let (mut head, mut group) = (block / 4 / groups, block / 4 % groups);
-                for row in transposed(rows).into_iter().take((channels - block).min(64) / 4) {
+            let (key, mut head, mut group) = (first + register / 2 * 2 * LANES + register % 2 * 4, 0, 0);
+            for channel in (0..channels).step_by(LANES) {
+                let there = (channels - channel).min(LANES) / 4;
+                // SAFETY: all keys lie within the slice, as was asserted
+                let rows = unsafe {
+                    let from = keys.as_ptr().add(key * channels + channel);
+                    let pitch = (channels, there);
+                    [
+                        quarters(from, pitch),
+                        quarters(from.add(channels), pitch),
+                        quarters(from.add(2 * channels), pitch),
+                        quarters(from.add(3 * channels), pitch),
+                    ]
+                };
+                for row in transposed(rows).into_iter().take(there) {
                     let to = first * groups + (group * vectors + register) * LANES;
                     let to = &mut heads[head].panels[to..to + LANES];
                     // SAFETY: there is one register
@@ -77,33 +78,38 @@ pub(super) fn fill_keys(heads: &mut [Packed], keys: &[i8], (width, channels): (u
     }
 }
 
-/// Row `n` of the result holds entry `n` of all rows.
+/// A register of four times so many numbers, up to four, those of every eighth key.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn transposed(rows: [__m512i; LANES]) -> [__m512i; LANES] {
-    let mut pairs = rows;
-    for n in 0..8 {
-        pairs[2 * n] = _mm512_unpacklo_epi32(rows[2 * n], rows[2 * n + 1]);
-        pairs[2 * n + 1] = _mm512_unpackhi_epi32(rows[2 * n], rows[2 * n + 1]);
+unsafe fn quarters(from: *const i8, (pitch, count): (usize, usize)) -> __m512i {
+    // SAFETY: as for the caller; of a last part only the numbers that are there are loaded
+    unsafe {
+        if count == 4 {
+            let all = _mm512_broadcast_i32x4(_mm_loadu_si128(from.cast()));
+            let all = _mm512_mask_broadcast_i32x4(all, 0x00f0, _mm_loadu_si128(from.add(8 * pitch).cast()));
+            let all = _mm512_mask_broadcast_i32x4(all, 0x0f00, _mm_loadu_si128(from.add(16 * pitch).cast()));
+            return _mm512_mask_broadcast_i32x4(all, 0xf000, _mm_loadu_si128(from.add(24 * pitch).cast()));
+        }
+        let there = u8::MAX >> (8 - count);
+        let all = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi32(there, from.cast()));
+        let all = _mm512_mask_broadcast_i32x4(all, 0x00f0, _mm_maskz_loadu_epi32(there, from.add(8 * pitch).cast()));
+        let all = _mm512_mask_broadcast_i32x4(all, 0x0f00, _mm_maskz_loadu_epi32(there, from.add(16 * pitch).cast()));
+        _mm512_mask_broadcast_i32x4(all, 0xf000, _mm_maskz_loadu_epi32(there, from.add(24 * pitch).cast()))
     }
-    let mut fours = pairs;
-    for n in 0..4 {
-        fours[4 * n] = _mm512_unpacklo_epi64(pairs[4 * n], pairs[4 * n + 2]);
-        fours[4 * n + 1] = _mm512_unpackhi_epi64(pairs[4 * n], pairs[4 * n + 2]);
-        fours[4 * n + 2] = _mm512_unpacklo_epi64(pairs[4 * n + 1], pairs[4 * n + 3]);
-        fours[4 * n + 3] = _mm512_unpackhi_epi64(pairs[4 * n + 1], pairs[4 * n + 3]);
-    }
-    let mut all = fours;
-    for n in 0..4 {
-        // the even quarters of registers, then the odd ones
-        let even = [0, 8].map(|of| _mm512_shuffle_i32x4::<0x88>(fours[of + n], fours[of + 4 + n]));
-        let odd = [0, 8].map(|of| _mm512_shuffle_i32x4::<0xdd>(fours[of + n], fours[of + 4 + n]));
-        all[n] = _mm512_shuffle_i32x4::<0x88>(even[0], even[1]);
-        all[4 + n] = _mm512_shuffle_i32x4::<0x88>(odd[0], odd[1]);
-        all[8 + n] = _mm512_shuffle_i32x4::<0xdd>(even[0], even[1]);
-        all[12 + n] = _mm512_shuffle_i32x4::<0xdd>(odd[0], odd[1]);
-    }
-    all
+}
+
+/// In each quarter row `n` of the result holds number `n` of all rows.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+    let (low, high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let (other_low, other_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    [
+        _mm512_unpacklo_epi64(low, other_low),
+        _mm512_unpackhi_epi64(low, other_low),
+        _mm512_unpacklo_epi64(high, other_high),
+        _mm512_unpackhi_epi64(high, other_high),
+    ]
 }
 
 /// Lays out values `[key][head][channel]`, those of four keys to a number.
