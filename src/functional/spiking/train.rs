@@ -7,6 +7,7 @@ use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
 use multiversion::multiversion;
+use std::cell::OnceCell;
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;
@@ -31,7 +32,8 @@ enum Sent {
     /// The same values in each of the steps up to one.
     Repeated {
         values: Vec<i32>,
-        zeros: Vec<i32>,
+        /// As many zeros, for those who want changes.
+        zeros: OnceCell<Vec<i32>>,
         until: u32,
     },
     /// Values that changed from step to step, or were sent in each.
@@ -184,7 +186,7 @@ impl Train {
         let last_step = if spikes > 0 { until } else { 0 };
         Self {
             grid,
-            sent: Sent::Repeated { zeros: vec![0; values.len()], values, until },
+            sent: Sent::Repeated { zeros: OnceCell::new(), values, until },
             spikes: spikes * times,
             negative: negative * times,
             last_step,
@@ -282,6 +284,7 @@ impl Train {
     fn wide(&self, (first, length): (usize, usize), step: u32) -> (&[i32], &[i32]) {
         match &self.sent {
             Sent::Repeated { values, zeros, until } if (1..=*until).contains(&step) => {
+                let zeros = zeros.get_or_init(|| vec![0; values.len()]);
                 (&values[first..first + length], &zeros[first..first + length])
             }
             Sent::Graded(levels) => levels.changes(step, (first, length)),
