@@ -68,7 +68,7 @@ fn changes<N: Copy + Into<i32>>(now: &[N], before: &[N]) -> Changes {
 }
 
 impl Graded<'_> {
-    /// Runs a stage through all its steps; `None` where one does not fit into its numbers.
+    /// Runs a stage through all its steps; `None` where a value does not fit into its numbers.
     #[inline(always)]
     fn run<N: Kept>(
         &self,
