@@ -73,7 +73,13 @@ fn traffic(mesh: &mut Mesh, schedule: &[Sent]) -> u64 {
 fn flit_hops(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flit_hops");
     group.sample_size(10);
-    let loads = [(8, 2, 200, 500, 25.0), (8, 1, 200, 500, 25.0), (32, 2, 50, 200, 40.0), (32, 2, 200, 100, 40.0)];
+    let loads = [
+        (8, 2, 200, 500, 25.0),
+        (8, 1, 200, 500, 25.0),
+        (32, 2, 50, 200, 40.0),
+        (32, 2, 100, 200, 40.0),
+        (32, 2, 200, 100, 40.0),
+    ];
     for (side, vcs, permille, cycles, limit) in loads {
         let mut hardware = cores(side);
         hardware.topology.noc.virtual_channels = vcs;
