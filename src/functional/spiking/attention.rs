@@ -409,8 +409,7 @@ pub(super) fn scores(
     let width = channels / heads;
     if stage.size <= f64::from(i16::MAX) && trains.iter().all(|train| stage.counts_fit(train)) {
         let shape = Shape { heads, width, queries, keys };
-        let product = spare.scores.take().filter(|product| product.shape() == shape);
-        if let Some(product) = product.or_else(|| CountProducts::scores(stage.level, shape)) {
+        if let Some(product) = spare.take_scores(stage.level, shape) {
             let counts = trains.map(|train| stage.counts(spare, train, true));
             let mut scores = Scores(Product { stage, trains, counts, product, channels, width });
             let ran = stage.run::<i16>(&mut scores, spare.take(), operations)?;
@@ -458,8 +457,7 @@ pub(super) fn context(
     let operations = stage.arrivals(probabilities) * width as u64 + stage.arrivals(values) * queries as u64;
     if probabilities.word_levels().is_some() && stage.counts_fit(values) {
         let shape = Shape { heads, width, queries, keys };
-        let product = spare.contexts.take().filter(|product| product.shape() == shape);
-        if let Some(product) = product.or_else(|| CountProducts::context(stage.level, shape)) {
+        if let Some(product) = spare.take_contexts(stage.level, shape) {
             let counts = [stage.counts(spare, probabilities, false), stage.counts(spare, values, true)];
             let mut contexts = Contexts(Product { stage, trains, counts, product, channels, width });
             let ran = stage.run::<i16>(&mut contexts, spare.take(), operations)?;

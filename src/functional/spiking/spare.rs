@@ -2,7 +2,7 @@
 
 use super::linear::Stream;
 use super::train::Memory;
-use crate::functional::lanes::{Aligned, CountProducts};
+use crate::functional::lanes::{Aligned, CountProducts, Level, Shape};
 
 /// Memory that nobody uses.
 #[derive(Debug, Default)]
@@ -19,6 +19,18 @@ pub(super) struct Spare {
 }
 
 impl Spare {
+    /// Products of scores of a shape; `None` where counts of such a one are not multiplied.
+    pub fn take_scores(&mut self, level: Level, shape: Shape) -> Option<CountProducts> {
+        let kept = self.scores.take().filter(|product| product.shape() == shape);
+        kept.or_else(|| CountProducts::scores(level, shape))
+    }
+
+    /// Products of contexts, likewise.
+    pub fn take_contexts(&mut self, level: Level, shape: Shape) -> Option<CountProducts> {
+        let kept = self.contexts.take().filter(|product| product.shape() == shape);
+        kept.or_else(|| CountProducts::context(level, shape))
+    }
+
     /// So many numbers or more, which are zero.
     pub fn zeros(&mut self, count: usize) -> Aligned {
         let mut zeros = self.counts.pop().unwrap_or_default();
@@ -42,5 +54,34 @@ impl Spare {
         if !words.is_empty() {
             self.words.push(words);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_kept_for_their_shape_alone() {
+        let (level, shape) = (Level::best(), Shape { heads: 2, width: 32, queries: 4, keys: 32 });
+        let other = Shape { heads: 1, width: 64, ..shape };
+        let mut spare = Spare::default();
+        for wanted in [shape, shape, other] {
+            let [scores, contexts] = [spare.take_scores(level, wanted), spare.take_contexts(level, wanted)];
+            assert_eq!(
+                [&scores, &contexts].map(|product| product.as_ref().map(CountProducts::shape)),
+                [Some(wanted); 2]
+            );
+            (spare.scores, spare.contexts) = (scores, contexts);
+        }
+    }
+
+    #[test]
+    fn numbers_that_come_back_are_zeros_again() {
+        let mut spare = Spare::default();
+        let mut numbers = spare.zeros(40);
+        numbers.fill(7);
+        spare.give_numbers(numbers);
+        assert_eq!(spare.zeros(20)[..20], [0; 20]);
     }
 }

@@ -458,3 +458,28 @@ impl Train {
 fn counts(values: &[i32]) -> (u64, u64) {
     values.iter().fold((0, 0), |(all, negative), &value| (all + u64::from(value != 0), negative + u64::from(value < 0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_in_which_nothing_is_computed_are_at_rest_or_as_before() {
+        for accumulated in [true, false] {
+            // memory of an image before
+            let mut before = Levels::new(3, accumulated, 8, Memory::default());
+            (1..=8).for_each(|step| before.begin(step).0.fill(77i16));
+            let mut levels = Levels::new(3, accumulated, 8, before.memory);
+            assert_eq!((levels.last(), levels.at(5)), (&[0; 3][..], &[0; 3][..]));
+            let (now, before) = levels.begin(3);
+            assert_eq!(before, [0; 3]);
+            now.fill(5);
+            let (now, before) = levels.begin(6);
+            let rest = if accumulated { [5; 3] } else { [0; 3] };
+            assert_eq!(before, rest);
+            now.fill(6);
+            let wanted = [[0; 3], [0; 3], [0; 3], [5; 3], rest, rest, [6; 3], [6; 3]];
+            (0..).zip(wanted).for_each(|(step, wanted)| assert_eq!(levels.at(step), wanted, "{accumulated}, {step}"));
+        }
+    }
+}
