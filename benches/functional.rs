@@ -139,7 +139,9 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(graph: &Graph<i32>, (stage, at): (&'a Stage<i32>, usize), outcomes: &[Outcome], limits: Limits) -> Self {
+    /// A stage, which is number `at`, and the seconds that it takes.
+    fn new(graph: &'a Graph<i32>, (at, measured): (usize, f64), outcomes: &[Outcome], limits: Limits) -> Self {
+        let stage = &graph.stages[at];
         let each = |of: &dyn Fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>() as f64 / outcomes.len() as f64;
         let operations = each(&|outcome| outcome.synaptic_ops[at]);
         let sources = stage.kind.sources();
@@ -156,14 +158,14 @@ impl<'a> Row<'a> {
         let fires = stage.kind.neurons().is_some();
         let firing = if fires { stage.grid.neurons() as f64 * steps / limits.neurons * 1e-9 } else { 0.0 };
         let density = (all > 0.0).then(|| operations / all * 100.0);
-        Self { name: &stage.name, density, measured: 0.0, limit, paired, firing }
+        Self { name: &stage.name, density, measured, limit, paired, firing }
     }
 
     fn print(&self) {
         let density = self.density.map_or(String::new(), |density| format!("{density:.1} %"));
         let share = |limit: f64| limit / self.measured * 100.0;
         println!(
-            "{:<32} {density:>8} {:>7.1} µs {:>7.1} µs {:>4.0} % {:>5.0} %   {:>7.1} µs {:>4.0} % {:>5.0} %  {}",
+            "{:<32} {density:>8} {:>7.1} µs {:>7.1} µs {:>4.0} % {:>6.0} %  {:>7.1} µs {:>4.0} % {:>6.0} %  {}",
             self.name,
             self.measured * 1e6,
             self.limit * 1e6,
@@ -197,14 +199,12 @@ fn roofline(_: &mut Criterion) {
         "limits of one thread, G a second: {products:.0} products of bytes, {rows:.1} weights in rows, {paired:.1} of them in pairs, \
          {neurons:.1} neurons, {counts:.0} counts compared, {look_ups:.1} numbers looked up"
     );
-    println!("{:57}rows added to potentials, or products     rows summed up in pairs", "");
-    println!(
-        "stage                             density   measured      limit  share  with neurons  limit  share  with neurons"
-    );
+    println!("{:55}rows added to potentials, or products  rows in pairs, or products", "");
+    println!("{:32} density   measured      limit  share  neurons       limit  share  neurons", "stage");
     let mut reached = [[0; 3]; 2];
-    for (at, stage) in graph.stages.iter().enumerate() {
+    for at in 0..graph.stages.len() {
         let measured = seconds.iter().map(|seconds| seconds[at]).sum::<f64>() / IMAGES as f64;
-        let row = Row { measured, ..Row::new(&graph, (stage, at), &outcomes, limits) };
+        let row = Row::new(&graph, (at, measured), &outcomes, limits);
         row.print();
         reached[0][row.verdict(row.limit)] += 1;
         reached[1][row.verdict(row.paired)] += 1;

@@ -162,11 +162,13 @@ impl Raster {
         }
     }
 
-    /// The words, so many, of what a position fires in a step, from 1; none behind its last one.
+    /// The words, so many, of what a position fires in a step; none in step 0, and behind its last one.
     #[inline(always)]
-    fn row(&self, position: usize, step: u32, words: usize) -> &[u64] {
-        let from = (self.firsts[position] + step as usize - 1) * words;
-        if step <= self.lasts[position] { &self.bits[from..from + words] } else { &[] }
+    pub fn row(&self, position: usize, step: u32, words: usize) -> &[u64] {
+        if step == 0 || step > self.lasts[position] {
+            return &[];
+        }
+        &self.bits[(self.firsts[position] + step as usize - 1) * words..][..words]
     }
 
     /// The next position, to fire at most so many rows of so many words; room is made for as many positions at once.

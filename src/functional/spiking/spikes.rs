@@ -132,12 +132,8 @@ impl Spikes {
     /// What a position fires in a step.
     #[inline(always)]
     pub fn at(&self, position: u32, step: u32) -> Signs<'_> {
-        let (words, position) = (words(self.fired.grid), position as usize);
-        if step == 0 || step > self.fired.raster.lasts[position] {
-            return Signs { plus: &[], minus: &[] };
-        }
-        let first = (self.fired.raster.firsts[position] + step as usize - 1) * 2 * words;
-        let (plus, minus) = self.fired.raster.bits[first..first + 2 * words].split_at(words);
+        let row = self.fired.raster.row(position as usize, step, 2 * words(self.fired.grid));
+        let (plus, minus) = row.split_at(row.len() / 2);
         Signs { plus, minus }
     }
 
