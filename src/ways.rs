@@ -22,12 +22,7 @@ impl Ways {
     /// the shorter way round, and of two equal ones the one to the east or south.
     #[must_use]
     pub fn toward(self, from: TileId, to: TileId) -> Option<Direction> {
-        self.toward_place(self.mesh.place(from), self.mesh.place(to))
-    }
-
-    /// The same from one column and row to another.
-    #[must_use]
-    pub fn toward_place(self, (x, y): (u32, u32), (to_x, to_y): (u32, u32)) -> Option<Direction> {
+        let ((x, y), (to_x, to_y)) = (self.mesh.place(from), self.mesh.place(to));
         let horizontal = match self.along(x, to_x, self.mesh.columns) {
             0 => None,
             east if east > 0 => Some(Direction::East),

@@ -2,15 +2,17 @@
 
 use super::awake::Awake;
 use super::events::Leaving;
-use super::rivals::Rivals;
+use super::pool::Followed;
+use super::rivals::{Rivals, speaker};
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
 use super::wiring::{Wiring, bits, bits64};
 use super::{MOST_PORTS, Mesh, NOTHING, Order, SIDES};
 use crate::hardware::Shape;
-use crate::units::Cycle;
+use crate::units::{Cycle, TileId};
+use std::hint::select_unpredictable;
 
 /// All routers in one cycle, one after the other: their state, and where that goes which leaves them. `VCS` is the number of
-/// virtual channels of a port, or 0 for any other one: the usual numbers have code of their own.
+/// virtual channels of a port in a plain network, or 0 for any other one: the usual numbers have code of their own.
 pub(super) struct Round<'a, const VCS: usize, const PAUSING: bool> {
     pub wiring: &'a Wiring,
     pub now: Cycle,
@@ -26,7 +28,7 @@ pub(super) struct Round<'a, const VCS: usize, const PAUSING: bool> {
     pub flits: &'a mut [u64],
     pub leaving: &'a mut Leaving,
     /// See [`Mesh::followed`].
-    pub followed: &'a mut Vec<u32>,
+    pub followed: &'a mut Followed,
     pub awake: &'a mut Awake,
     /// The router that is visited, its first port, and its first queue.
     pub tile: usize,
@@ -103,7 +105,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     #[inline]
     fn visit_word(&mut self, word: usize) {
         let mut wanted = self.awake.take(word);
-        if VCS != 0 && self.wiring.plain {
+        if VCS != 0 {
             wanted = self.hop(word, wanted);
         }
         while wanted != 0 {
@@ -196,11 +198,12 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     /// The queue for whose port it is the turn: of two queues of one port, those whose packets hold a virtual channel go first.
     #[inline]
     fn speaker(&self, output: usize, holding: u64, asking: u64) -> u32 {
-        let (vcs, turn, all) = (self.vcs() as u32, self.ports[self.first_port + output].turn, holding | asking);
-        if VCS == 1 {
-            return in_turn64(all, turn);
+        let (vcs, turn) = (self.vcs() as u32, self.ports[self.first_port + output].turn);
+        let vc_turn = |at: usize| self.ports[self.first_port + at / VCS].vc_turn;
+        if VCS != 0 {
+            return speaker::<VCS>(holding, asking, turn, vc_turn) as u32;
         }
-        let port = in_turn64(self.ports_of(all), turn * vcs as u8);
+        let port = in_turn64(self.ports_of(holding | asking), turn * vcs as u8);
         let group = u64::from(every(vcs));
         let (holding, asking) = ((holding >> port) & group, (asking >> port) & group);
         let speaking = if holding == 0 { asking } else { holding };
@@ -210,22 +213,19 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     /// The first queue of each port that has one of these.
     #[inline]
     fn ports_of(&self, queues: u64) -> u64 {
-        match VCS {
-            2 => (queues | queues >> 1) & 0x5555_5555_5555_5555,
-            _ => (0..self.vcs()).fold(0, |ports, vc| ports | (queues >> vc)) & self.wiring.first_queues,
-        }
+        (0..self.vcs()).fold(0, |ports, vc| ports | (queues >> vc)) & self.wiring.first_queues
     }
 
     /// Offers every free virtual channel behind an output to a head; each head takes one of those it is offered. Those of the
     /// heads that ask for the switch in the same cycle.
     #[inline]
     fn allocate_channels(&mut self, output: usize, heads: u64, free: u16, open: bool) -> u64 {
-        if VCS == 0 || !self.wiring.plain {
+        if VCS == 0 {
             return self.allocate_choosy(output, heads, free, open);
         }
         let (nth, first) = (self.first_port + output, self.channel(output));
         let Some(channels) = self.downstream[first..].first_chunk_mut::<VCS>() else { return 0 };
-        let port = &mut self.ports[nth];
+        let port = &self.ports[nth];
         let (mut able, mut asking) = ([heads; VCS], if free & port.credited == 0 { 0 } else { heads });
         let long = if self.wiring.cut_through() { self.routers[self.tile].long & heads } else { 0 };
         asking &= !long;
@@ -242,7 +242,9 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
             return 0;
         }
         self.busy |= 1 << output;
-        Rivals { port, channels, turns: &mut self.turns[self.first_queue..], output }.share(able, free);
+        let first = self.first_queue;
+        Rivals { ports: self.ports, nth, first_queue: first, channels, turns: &mut self.turns[first..], output }
+            .share(able, free);
         if open { asking } else { 0 }
     }
 
@@ -297,7 +299,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
         let lower = every(self.vcs() as u32 / 2);
         let usable = match self.wiring.noc.shape {
             Shape::Torus if output >= SIDES as usize => all,
-            Shape::Torus if self.wiring.closing_ahead(head.way, self.routers[self.tile].place, output) => lower,
+            Shape::Torus if self.wiring.closing_ahead(head.way, TileId::at(self.tile), output) => lower,
             Shape::Torus => all & !lower,
             Shape::Mesh => all,
         };
@@ -392,12 +394,12 @@ pub(super) fn held_vc(owned: u16, downstream: &[Downstream], at: usize) -> usize
 pub(super) fn in_turn(mask: u32, turn: u8) -> u32 {
     // A turn past the last bit wraps to the first one, which is where it starts again.
     let later = mask & u32::MAX.wrapping_shl(u32::from(turn));
-    if later == 0 { mask.trailing_zeros() } else { later.trailing_zeros() }
+    select_unpredictable(later == 0, mask, later).trailing_zeros()
 }
 
 /// The same of a longer mask.
 #[inline]
 pub(super) fn in_turn64(mask: u64, turn: u8) -> u32 {
     let later = mask & u64::MAX.wrapping_shl(u32::from(turn));
-    if later == 0 { mask.trailing_zeros() } else { later.trailing_zeros() }
+    select_unpredictable(later == 0, mask, later).trailing_zeros()
 }

@@ -3,8 +3,9 @@
 use super::awake::Awake;
 use super::events::Leaving;
 use super::hop::of_port;
+use super::newcomers::{Newcomer, SEVERAL};
 use super::state::{Downstream, Flit, Port, Queue, Router};
-use super::wheel::{Arrival, Part, SEVERAL};
+use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
@@ -42,22 +43,27 @@ impl Mesh<'_> {
         let Some((first, mut others)) = self.leaving.wheel.take(now) else { return };
         if others.is_empty() {
             if VCS == 0 || !self.come_alone::<VCS, PAUSING>(first, now) {
-                self.come::<VCS, PAUSING>(&mut [first], now);
+                self.come::<VCS, PAUSING>(&[first], now);
             }
             return;
         }
         others.push(first);
-        self.come::<VCS, PAUSING>(&mut others, now);
+        self.come::<VCS, PAUSING>(&others, now);
         self.leaving.wheel.recycle(others);
     }
 
     /// Flits come to routers.
     #[inline(always)]
-    fn come<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
-        self.enqueue::<VCS, PAUSING>(flits, now);
-        if VCS != 0 && (flits.len() > 1 || flits[0].port != NOTHING) {
-            self.move_on::<VCS, PAUSING>(flits, now);
+    fn come<const VCS: usize, const PAUSING: bool>(&mut self, flits: &[Arrival], now: Cycle) {
+        let mut newcomers = std::mem::take(&mut self.newcomers);
+        if newcomers.len() < flits.len() {
+            newcomers.resize(flits.len(), Newcomer::default());
         }
+        let count = self.enqueue::<VCS, PAUSING>(flits, &mut newcomers, now);
+        if VCS != 0 && count > 0 {
+            self.move_on::<VCS, PAUSING>(flits, &mut newcomers[..count], now);
+        }
+        self.newcomers = newcomers;
     }
 
     /// Slots that are free again by now can be filled.
@@ -149,51 +155,64 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Those that come into ports without any may move on at once: they are left with the port
-    /// that they ask for, or [`SEVERAL`], the others with [`NOTHING`].
+    /// Flits come into their queues. Those that come into ports without any may move on at once: they are left at the start of
+    /// the list with the port that they ask for, or [`SEVERAL`]. How many there are.
     #[inline(never)]
-    fn enqueue<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
-        let mut line = Line::<PAUSING>::of(self, now);
-        let (wiring, plain) = (line.wiring, VCS != 0 && line.wiring.plain);
+    fn enqueue<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        flits: &[Arrival],
+        newcomers: &mut [Newcomer],
+        now: Cycle,
+    ) -> usize {
+        let mut line = Line::<VCS, PAUSING>::of(self, now);
+        let wiring = line.wiring;
         // as `place_of_queue` does, with the mask in a register
         let queue_mask = wiring.queue_mask;
-        for flit in flits {
+        let mut free = newcomers.iter_mut();
+        for (flit, nth) in flits.iter().zip(0..) {
             let (tile, own) = (flit.queue as usize >> wiring.queue_bits, flit.queue as usize & queue_mask);
-            if plain && (!PAUSING || flit.part == Part::ONLY) && line.routers[tile].occupied & of_port::<VCS>(own) == 0
+            let first = tile << wiring.port_bits;
+            let only = wiring.only_output(flit.way, tile);
+            if VCS != 0
+                && (!PAUSING || flit.part == Part::ONLY)
+                && line.routers[tile].occupied & of_port::<VCS>(own) == 0
             {
-                if let Some(output) = wiring.only_output(flit.way, tile) {
-                    let port = (tile << wiring.port_bits) + output as usize;
+                if let Some(output) = only {
+                    let port = first + output as usize;
                     if !PAUSING || VCS != 1 || line.leaving.pauses.is_open(port, now) {
                         line.ports[port].want |= 1 << own;
-                        flit.port = port as u32;
+                        let Some(newcomer) = free.next() else { break };
+                        *newcomer = Newcomer { flit: nth, port: port as u32 };
                         continue;
                     }
                 } else if !PAUSING {
                     for output in bits(wiring.outputs(flit.way, tile)) {
-                        line.ports[(tile << wiring.port_bits) + output as usize].want |= 1 << own;
+                        line.ports[first + output as usize].want |= 1 << own;
                     }
-                    flit.port = SEVERAL;
+                    let Some(newcomer) = free.next() else { break };
+                    *newcomer = Newcomer { flit: nth, port: SEVERAL };
                     continue;
                 }
             }
-            flit.port = NOTHING;
-            let Arrival { queue, tag, way, part, .. } = *flit;
-            let outputs = wiring.outputs(way, tile);
+            let Arrival { queue, tag, way, part } = *flit;
+            let outputs = only.map_or_else(|| wiring.outputs(way, tile), |output| 1 << output);
             line.line_up(queue as usize, Flit { tag, way, outputs, index: part.index(), of: part.of() });
         }
+        let left = free.len();
+        newcomers.len() - left
     }
 
     /// The next flits of queues whose first ones have left come to the front.
-    pub(super) fn step_up<const PAUSING: bool>(&mut self, now: Cycle) {
+    pub(super) fn step_up<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
         let mut followed = std::mem::take(&mut self.followed);
-        let mut line = Line::<PAUSING>::of(self, now);
-        followed.drain(..).for_each(|at| line.step_up(at as usize));
+        let mut line = Line::<VCS, PAUSING>::of(self, now);
+        followed.drain().iter().for_each(|&at| line.step_up(at as usize));
         self.followed = followed;
     }
 }
 
 /// What flits touch in a cycle that take their places in queues.
-struct Line<'a, const PAUSING: bool> {
+struct Line<'a, const VCS: usize, const PAUSING: bool> {
     wiring: &'a Wiring,
     now: Cycle,
     routers: &'a mut [Router],
@@ -205,7 +224,7 @@ struct Line<'a, const PAUSING: bool> {
     leaving: &'a mut Leaving,
 }
 
-impl<'a, const PAUSING: bool> Line<'a, PAUSING> {
+impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
     #[inline(always)]
     fn of(mesh: &'a mut Mesh<'_>, now: Cycle) -> Self {
         let Mesh { wiring, routers, ports, queues, ready, downstream, ports_awake: awake, leaving, .. } = mesh;
@@ -241,11 +260,15 @@ impl<'a, const PAUSING: bool> Line<'a, PAUSING> {
 
     /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
     #[inline]
-    fn come_first(&mut self, at: usize, flit: Flit, from: Cycle) {
-        let (tile, at) = self.wiring.place_of_queue(at);
+    fn come_first(&mut self, whole: usize, flit: Flit, from: Cycle) {
+        let (tile, at) = self.wiring.place_of_queue(whole);
         let (router, bit) = (&mut self.routers[tile], 1 << at);
         let (long, split) = (flit.of != 1, self.wiring.splits(flit.way));
         router.come_first(at, long, split);
+        if VCS == 2 {
+            let beside = self.queues[whole ^ 1].front.outputs;
+            router.tear(at, (router.occupied >> (at ^ 1) & 1 != 0) & (beside != flit.outputs));
+        }
         if long || split {
             self.ask_all(tile, at, flit.outputs, from);
         } else {

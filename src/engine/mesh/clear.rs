@@ -1,10 +1,10 @@
 //! A flit that nobody keeps from moving on.
 
+use super::Way;
 use super::events::Leaving;
 use super::state::{Downstream, Port};
 use super::wheel::{Arrival, Part};
 use super::wiring::Wiring;
-use super::{NOTHING, Way};
 use crate::units::Cycle;
 
 /// A flit that asks for one output.
@@ -60,6 +60,6 @@ impl Clear<'_> {
             leaving.pauses.take(kind, nth, now);
         }
         let way = wiring.next(way, output);
-        leaving.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part, port: NOTHING });
+        leaving.put(now, kind, Arrival { queue: behind + vc as u32, tag, way, part });
     }
 }

@@ -6,26 +6,30 @@ use super::awake::Awake;
 use super::clear::{Clear, Single};
 use super::events::Leaving;
 use super::pauses::Pauses;
+use super::pool::Followed;
 use super::rivals::Rivals;
 use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::Part;
+use super::wiring::bits;
 use crate::units::Cycle;
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
-    /// Moves flits to the outputs of a word that are `wanted`, where each packet that asks for an output is alone in
-    /// its port: no port has to choose between outputs, so that each output settles who goes. The other outputs.
+    /// Moves flits to the outputs of a word that are `wanted`, where no port has to choose between outputs, so that each output
+    /// settles who goes. The other outputs.
     #[inline(never)]
-    pub(super) fn hop(&mut self, word: usize, mut wanted: u64) -> u64 {
+    pub(super) fn hop(&mut self, word: usize, wanted: u64) -> u64 {
         let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, awake, .. } = self;
-        let now = *now;
-        let mut others = 0;
-        while wanted != 0 {
-            let nth = word * 64 + wanted.trailing_zeros() as usize;
-            let bit = wanted & wanted.wrapping_neg();
-            wanted &= wanted - 1;
+        let (now, mut left, mut others) = (*now, wanted, 0);
+        while left != 0 {
+            let nth = word * 64 + left.trailing_zeros() as usize;
+            let bit = left & left.wrapping_neg();
+            left &= left - 1;
             let (tile, output) = wiring.place_of(nth);
-            let (router, port) = (&mut routers[tile], &mut ports[nth]);
-            let crowded = port.want & !(alone::<VCS>(router.occupied) & !router.odd()) != 0;
+            let (router, want) = (&mut routers[tile], ports[nth].want);
+            let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
+            let crowded = want & router.odd() != 0
+                || (VCS == 2 && want & router.torn != 0 && has_to_choose(&ports[nth - output..], output, asked));
+            let port = &mut ports[nth];
             let open = !PAUSING || leaving.pauses.is_open(nth, now);
             if PAUSING && VCS == 1 {
                 port.settle(&mut downstream[nth], &mut leaving.pauses, nth, now);
@@ -57,7 +61,8 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 continue;
             }
             let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
-            let settled = Rivals { port, channels, turns: &mut turns[first..], output }.settle();
+            let settled =
+                Rivals { ports, nth, first_queue: first, channels, turns: &mut turns[first..], output }.settle();
             let Some(at) = settled.winner else {
                 if settled.again {
                     awake.wake(nth);
@@ -146,7 +151,7 @@ impl Port {
 struct Behind<'a> {
     router: &'a mut Router,
     queues: &'a mut [Queue],
-    followed: &'a mut Vec<u32>,
+    followed: &'a mut Followed,
     awake: &'a mut Awake,
 }
 
@@ -167,10 +172,11 @@ impl Clear<'_> {
         let Flit { tag, way, index, of, .. } = queue.front;
         let part = if long { Part::new(index, of) } else { Part::ONLY };
         queue.len -= 1;
-        if queue.len == 0 {
-            behind.router.occupied ^= 1 << at;
-        } else {
-            behind.followed.push(from as u32);
+        let more = queue.len != 0;
+        behind.router.occupied ^= u64::from(!more) << at;
+        behind.followed.push_if(from as u32, more);
+        if VCS == 2 {
+            behind.router.tear(at, false);
         }
         let port = &mut self.ports[nth];
         port.want ^= 1 << at;
@@ -184,10 +190,13 @@ impl Clear<'_> {
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
         let output = nth & clear.wiring.port_mask;
         clear.pass::<VCS, PAUSING>(Single { queue: from, at, port: nth, output, tag, way, part }, vc, now);
+        if !(PAUSING && VCS == 1) {
+            return behind.awake.wake_if(nth, others != 0);
+        }
         if others == 0 {
             return;
         }
-        if PAUSING && VCS == 1 && others & behind.router.odd() == 0 && leaving.pauses.can_put_off(nth, now + 1) {
+        if others & behind.router.odd() == 0 && leaving.pauses.can_put_off(nth, now + 1) {
             leaving.pauses.put_off(nth, now + 1);
             leaving.wait(nth, now);
         } else {
@@ -200,6 +209,15 @@ impl Clear<'_> {
 #[inline]
 pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
     if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
+}
+
+/// Whether a port may have to choose between an output of a router and another one of those that are `asked` for, whose queue there
+/// wants the one and whose other queue wants the other.
+#[inline]
+fn has_to_choose(ports: &[Port], output: usize, asked: u32) -> bool {
+    let want = ports[output].want;
+    let beside = (want & 0x5555_5555_5555_5555) << 1 | (want >> 1 & 0x5555_5555_5555_5555);
+    bits(asked & !(1 << output)).any(|other| ports[other as usize].want & beside != 0)
 }
 
 /// Whether of the queues that want something one is `long`, the only one of them and of its port, and takes this output only.

@@ -46,6 +46,8 @@ use crate::units::{Cycle, UnitId};
 use allocate::Round;
 use awake::{Awake, Reached};
 use events::Leaving;
+use newcomers::Newcomer;
+use pool::Followed;
 use source::Source;
 use state::{Downstream, Port, Queue, Router};
 use wiring::bits64;
@@ -132,7 +134,9 @@ pub struct Mesh<'w> {
     /// Virtual channels that have a free slot again, until those who wait for one are woken.
     revived: Vec<u32>,
     /// Queues whose next flits come to the front at the end of the visits of a cycle.
-    followed: Vec<u32>,
+    followed: Followed,
+    /// Memory for those flits of a cycle that may move on at once.
+    newcomers: Vec<Newcomer>,
     /// Outputs whose links can take a flit again, over one virtual channel, and whose holders leave at the end of the visits.
     departing: Vec<u32>,
     /// The cycle that is going on.
@@ -149,7 +153,7 @@ impl<'w> Mesh<'w> {
             wiring,
             order,
             vcs,
-            routers: (0..wiring.tiles()).map(|tile| Router::new(wiring, tile)).collect(),
+            routers: vec![Router::new(); wiring.tiles()],
             ports: (0..ports).map(|port| Port::new(wiring, port)).collect(),
             queues: vec![Queue::empty(); queues],
             turns: vec![0; queues],
@@ -162,7 +166,8 @@ impl<'w> Mesh<'w> {
             leaving: Leaving::new(wiring),
             reached: Reached::new(units),
             revived: vec![],
-            followed: vec![],
+            followed: Followed::new(queues),
+            newcomers: vec![],
             departing: vec![],
             now: 0,
         }
@@ -206,7 +211,7 @@ impl<'w> Mesh<'w> {
     /// First half of a cycle: flits and credits that are due arrive, routers move flits on, and what has reached a unit is
     /// added to `deliveries`, in the order of units.
     pub fn carry(&mut self, now: Cycle, deliveries: &mut Vec<Delivery>) {
-        match (self.vcs, self.leaving.pauses.any()) {
+        match (self.plain_vcs(), self.leaving.pauses.any()) {
             (1, false) => self.carry_flits::<1, false>(now, true, deliveries),
             (1, true) => self.carry_flits::<1, true>(now, true, deliveries),
             (2, false) => self.carry_flits::<2, false>(now, true, deliveries),
@@ -224,13 +229,18 @@ impl<'w> Mesh<'w> {
         until: Cycle,
         deliveries: &mut Vec<Delivery>,
     ) -> Result<Cycle, AtRest> {
-        match (self.vcs, self.leaving.pauses.any()) {
+        match (self.plain_vcs(), self.leaving.pauses.any()) {
             (1, false) => self.carry_on_flits::<1, false>(now, until, deliveries),
             (1, true) => self.carry_on_flits::<1, true>(now, until, deliveries),
             (2, false) => self.carry_on_flits::<2, false>(now, until, deliveries),
             (2, true) => self.carry_on_flits::<2, true>(now, until, deliveries),
             _ => self.carry_on_flits::<0, true>(now, until, deliveries),
         }
+    }
+
+    /// The number of virtual channels of a [plain](Wiring) network, which has code of its own; 0 of any other one.
+    fn plain_vcs(&self) -> usize {
+        if self.wiring.plain { self.vcs } else { 0 }
     }
 
     fn carry_on_flits<const VCS: usize, const PAUSING: bool>(
@@ -259,7 +269,7 @@ impl<'w> Mesh<'w> {
         }
     }
 
-    /// See [`Mesh::carry`]; `VCS` is the number of virtual channels, or 0 for any other one, and `PAUSING` says whether there may
+    /// See [`Mesh::carry`]; `VCS` is the number of virtual channels of a plain network, or 0 for any other one, and `PAUSING` says whether there may
     /// be links that do not take a flit in every cycle. Patient units take their flits only where they are `asked` to.
     #[inline(always)]
     fn carry_flits<const VCS: usize, const PAUSING: bool>(
@@ -277,7 +287,7 @@ impl<'w> Mesh<'w> {
             self.depart::<PAUSING>(now);
         }
         if !self.followed.is_empty() {
-            self.step_up::<PAUSING>(now);
+            self.step_up::<VCS, PAUSING>(now);
         }
     }
 

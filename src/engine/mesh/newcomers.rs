@@ -5,19 +5,31 @@ use super::clear::{Clear, Single};
 use super::hop::of_port;
 use super::rivals::take_turn;
 use super::state::{Downstream, Flit, Port, every};
-use super::wheel::{Arrival, Part, SEVERAL};
+use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
 use super::{Mesh, NOTHING};
 use crate::units::Cycle;
+
+/// A flit that has just come into a port without any, and may move on at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Newcomer {
+    /// Which one it is of those that have come.
+    pub flit: u32,
+    /// The port that it asks for, or [`SEVERAL`].
+    pub port: u32,
+}
+
+/// Stands for the ports of a flit that asks for several of them.
+pub(super) const SEVERAL: u32 = NOTHING;
 
 impl Mesh<'_> {
     /// Moves on the only flit that has just come, if it is a packet that nobody keeps from it.
     #[inline]
     pub(super) fn come_alone<const VCS: usize, const PAUSING: bool>(&mut self, flit: Arrival, now: Cycle) -> bool {
         let Self { wiring, routers, ports, turns, downstream, flits, leaving, .. } = self;
-        let Arrival { queue, tag, way, part, .. } = flit;
+        let Arrival { queue, tag, way, part } = flit;
         let (tile, own) = wiring.place_of_queue(queue as usize);
-        if !wiring.plain || part != Part::ONLY || routers[tile].occupied & of_port::<VCS>(own) != 0 {
+        if part != Part::ONLY || routers[tile].occupied & of_port::<VCS>(own) != 0 {
             return false;
         }
         let Some(output) = wiring.only_output(way, tile) else { return false };
@@ -36,15 +48,21 @@ impl Mesh<'_> {
     /// Moves on those of the flits that have just come which nobody keeps from it, as routers would in the same cycle; the others
     /// that might have stay in their queues, and their outputs are woken.
     #[inline(never)]
-    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(&mut self, flits: &mut [Arrival], now: Cycle) {
+    pub(super) fn move_on<const VCS: usize, const PAUSING: bool>(
+        &mut self,
+        flits: &[Arrival],
+        newcomers: &mut [Newcomer],
+        now: Cycle,
+    ) {
         let Self { wiring, ports, turns, downstream, flits: counts, leaving, .. } = self;
         let (wiring, ports, turns, downstream) = (*wiring, &mut ports[..], &mut turns[..], &mut downstream[..]);
         let counts = &mut counts[..ports.len()];
         let (port_mask, queue_mask, all, mut left) = (wiring.port_mask, wiring.queue_mask, every(VCS as u32), 0);
-        for nth in 0..flits.len() {
-            let Arrival { queue, tag, way, part, port } = flits[nth];
-            let (to, at) = (port as usize, queue as usize & queue_mask);
-            // Neither those that stay where they are nor those that branch out have a port.
+        for nth in 0..newcomers.len() {
+            let newcomer = newcomers[nth];
+            let Arrival { queue, tag, way, part } = flits[newcomer.flit as usize];
+            let (to, at) = (newcomer.port as usize, queue as usize & queue_mask);
+            // Those that branch out have no port.
             if let Some(port) = ports.get_mut(to)
                 && port.want == 1 << at
                 && part == Part::ONLY
@@ -56,18 +74,19 @@ impl Mesh<'_> {
                 let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
                 let flit = Single { queue: queue as usize, at, port: to, output, tag, way, part: Part::ONLY };
                 Clear { wiring, ports, downstream, flits: counts, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
-            } else if port != NOTHING {
-                flits[left] = flits[nth];
+            } else {
+                newcomers[left] = newcomer;
                 left += 1;
             }
         }
-        for flit in &flits[..left] {
-            let moved = match flit.port {
+        for &Newcomer { flit, port } in &newcomers[..left] {
+            let flit = &flits[flit as usize];
+            let moved = match port {
                 SEVERAL => self.branch_out::<VCS, PAUSING>(flit, now),
-                _ => self.follow::<VCS, PAUSING>(flit, now),
+                _ => self.follow::<VCS, PAUSING>(flit, port, now),
             };
             if !moved {
-                self.stay::<VCS, PAUSING>(flit, now);
+                self.stay::<VCS, PAUSING>(flit, port, now);
             }
         }
     }
@@ -75,10 +94,10 @@ impl Mesh<'_> {
     /// Moves on a flit that has just come to the output that it asks for, if it is alone in asking and the output
     /// [lets](Port::lets) it; whether it has.
     #[inline]
-    fn follow<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) -> bool {
+    fn follow<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, port: u32, now: Cycle) -> bool {
         let Self { wiring, ports, turns, downstream, flits, leaving, .. } = self;
-        let Arrival { queue, tag, way, part, port: nth } = *flit;
-        let (queue, nth) = (queue as usize, nth as usize);
+        let Arrival { queue, tag, way, part } = *flit;
+        let (queue, nth) = (queue as usize, port as usize);
         let (at, output, port) = (queue & wiring.queue_mask, nth & wiring.port_mask, &mut ports[nth]);
         let channels = &mut downstream[nth * VCS..][..VCS];
         if PAUSING || port.want != 1 << at || !port.lets::<VCS>(wiring, channels, at, part) {
@@ -93,9 +112,9 @@ impl Mesh<'_> {
 
     /// Puts a flit that has just come, and asks for its outputs, into its queue, where there is none.
     #[inline]
-    fn stay<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) {
+    fn stay<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, port: u32, now: Cycle) {
         let Self { wiring, routers, ports, queues, leaving, ports_awake, .. } = self;
-        let Arrival { queue, tag, way, part, port } = *flit;
+        let Arrival { queue, tag, way, part } = *flit;
         let (tile, at) = wiring.place_of_queue(queue as usize);
         let (first, split, router) = (tile << wiring.port_bits, port == SEVERAL, &mut routers[tile]);
         let outputs = if split { wiring.outputs(way, tile) } else { 1 << (port as usize - first) };
@@ -117,7 +136,7 @@ impl Mesh<'_> {
     #[inline]
     fn branch_out<const VCS: usize, const PAUSING: bool>(&mut self, flit: &Arrival, now: Cycle) -> bool {
         let Self { wiring, ports, turns, downstream, flits, leaving, .. } = self;
-        let Arrival { queue, tag, way, part, .. } = *flit;
+        let Arrival { queue, tag, way, part } = *flit;
         let (queue, (tile, at)) = (queue as usize, wiring.place_of_queue(queue as usize));
         let (first, outputs) = (tile << wiring.port_bits, wiring.outputs(way, tile));
         let lets = |output: u32| {

@@ -27,11 +27,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         self.count(output, kind);
         let Flit { tag, way, index, of, .. } = flit;
         let way = self.wiring.next(way, output);
-        self.leaving.put(
-            self.now,
-            kind,
-            Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of), port: NOTHING },
-        );
+        self.leaving.put(self.now, kind, Arrival { queue: behind + vc as u32, tag, way, part: Part::new(index, of) });
     }
 
     /// Notes that a flit leaves by an output, and whether its queue still has one for it.
@@ -69,10 +65,13 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         queue.len -= 1;
         router.long &= rest;
         router.split &= rest;
+        if VCS == 2 {
+            router.tear(at, false);
+        }
         if queue.len == 0 {
             router.occupied &= rest;
         } else {
-            self.followed.push(nth as u32);
+            self.followed.push_if(nth as u32, true);
         }
         let (port, vc) = (self.first_port + at / self.vcs(), at % self.vcs());
         self.leaving.give_back(self.downstream, self.ports[port].feed + vc as u32);

@@ -17,6 +17,35 @@ pub(super) struct Pool {
     free: u32,
 }
 
+/// Queues whose next flits come to the front at the end of a cycle.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Followed {
+    places: Vec<u32>,
+    len: usize,
+}
+
+impl Followed {
+    /// Room for all queues.
+    pub fn new(queues: usize) -> Self {
+        Self { places: vec![0; queues + 1], len: 0 }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds one if there is a flit behind it, without a branch.
+    #[inline(always)]
+    pub fn push_if(&mut self, queue: u32, more: bool) {
+        self.places[self.len] = queue;
+        self.len += usize::from(more);
+    }
+
+    pub fn drain(&mut self) -> &[u32] {
+        &self.places[..std::mem::take(&mut self.len)]
+    }
+}
+
 impl Pool {
     pub fn new() -> Self {
         Self { places: vec![], free: NOTHING }

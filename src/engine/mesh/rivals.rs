@@ -1,11 +1,18 @@
-//! Packets of one flit that ask for the same output, each alone in its port: who goes.
+//! Packets of one flit that ask for the same output, of ports that need not choose between outputs: who goes.
 
 use super::allocate::{held_vc, in_turn64, owners};
 use super::state::{Downstream, Port, every};
+use super::wiring::MOST_QUEUES;
+use std::array::from_fn;
+use std::hint::select_unpredictable;
 
 /// An output, what is behind it, and the queues of its router.
 pub(super) struct Rivals<'a, const VCS: usize> {
-    pub port: &'a mut Port,
+    /// The ports of all routers, and which of them it is.
+    pub ports: &'a mut [Port],
+    pub nth: usize,
+    /// The first queue of its router, counted through the network.
+    pub first_queue: usize,
     /// The virtual channels behind the output.
     pub channels: &'a mut [Downstream; VCS],
     /// The virtual channels that the heads of the router's queues try first.
@@ -28,42 +35,62 @@ impl<const VCS: usize> Rivals<'_, VCS> {
     /// Both allocations of one cycle, as for any others: see [`super::allocate::Round`].
     #[inline(always)]
     pub fn settle(mut self) -> Settled {
-        let (want, held, credited) = (self.port.want, self.port.held, self.port.credited);
-        let ready = self.port.owned & credited;
-        let mut speaking = owners(ready, self.channels) & want;
-        let (heads, free) = (want & !held, every(VCS as u32) & !self.port.owned);
-        let shares = heads != 0 && free != 0;
-        if shares {
-            self.share([heads; VCS], free);
-            speaking |= if free & credited == 0 { 0 } else { heads };
+        let Port { want, held, credited, owned, turn, .. } = self.ports[self.nth];
+        let holding = owners(owned & credited, self.channels) & want;
+        let (heads, free) = (want & !held, every(VCS as u32) & !owned);
+        self.share([heads; VCS], free);
+        let asking = if free & credited == 0 { 0 } else { heads };
+        if holding | asking == 0 {
+            return Settled { again: heads != 0 && free != 0, winner: None, channel: None };
         }
-        if speaking == 0 {
-            return Settled { again: shares, winner: None, channel: None };
-        }
-        let at = in_turn64(speaking, self.port.turn * VCS as u8) as usize;
-        self.port.turn = (at / VCS) as u8 + 1;
-        let held = (self.port.held >> at & 1 != 0).then(|| held_vc(self.port.owned, self.channels, at));
+        let vc_turn = |at: usize| self.ports[(self.first_queue + at) / VCS].vc_turn;
+        let at = speaker::<VCS>(holding, asking, turn, vc_turn);
+        let port = &mut self.ports[self.nth];
+        port.turn = (at / VCS) as u8 + 1;
+        let held = (port.held >> at & 1 != 0).then(|| held_vc(port.owned, self.channels, at));
         Settled { again: true, winner: Some(at), channel: held.filter(|vc| credited >> vc & 1 != 0) }
     }
 
     /// Offers every free virtual channel to the head whose turn it is, of those that are `able` to use it; each head takes one of
-    /// those it is offered.
+    /// those it is offered. Without a branch on who that is, which nobody could foresee.
     #[inline(always)]
     pub fn share(&mut self, able: [u64; VCS], free: u16) {
-        let offer = |vc: usize| in_turn64(able[vc], self.channels[vc].turn) as usize;
-        if VCS == 2 && free == 3 && able[0] != 0 && offer(0) == offer(1) {
-            let at = offer(0);
-            let vc = take_turn(&mut self.turns[at], self.output * VCS);
-            return self.port.give(&mut self.channels[vc], at, vc);
+        let first = self.output * VCS;
+        let mut offers: [usize; VCS] = from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize);
+        let mut takes: [bool; VCS] = from_fn(|vc| (free >> vc & 1 != 0) & (able[vc] != 0));
+        if VCS == 2 {
+            let same = takes[0] & takes[1] & (offers[0] == offers[1]);
+            offers = offers.map(|at| at % MOST_QUEUES);
+            let second = usize::from(self.turns[offers[0]]) == first + 1;
+            takes = from_fn(|vc| takes[vc] & !(same & (second == (vc == 0))));
         }
-        for vc in (0..VCS).filter(|vc| free >> vc & 1 != 0 && able[*vc] != 0) {
-            let at = in_turn64(able[vc], self.channels[vc].turn) as usize;
+        let port = &mut self.ports[self.nth];
+        for vc in 0..VCS {
+            let (at, takes, channel) = (offers[vc], takes[vc], &mut self.channels[vc]);
+            port.owned |= u16::from(takes) << vc;
+            port.held |= u64::from(takes) << (at % MOST_QUEUES);
+            channel.owner = select_unpredictable(takes, at as u8, channel.owner);
+            channel.turn = select_unpredictable(takes, at as u8 + 1, channel.turn);
             if VCS > 1 {
-                self.turns[at] = (self.output * VCS + vc) as u16 + 1;
+                let turn = &mut self.turns[at];
+                *turn = select_unpredictable(takes, (first + vc) as u16 + 1, *turn);
             }
-            self.port.give(&mut self.channels[vc], at, vc);
         }
     }
+}
+
+/// The queue for whose port it is the `turn`, of those that ask for the switch: of two queues of one port, those whose packets hold
+/// a virtual channel go first, then those whose turn it is in their port.
+#[inline(always)]
+pub(super) fn speaker<const VCS: usize>(holding: u64, asking: u64, turn: u8, vc_turn: impl Fn(usize) -> u8) -> usize {
+    let all = holding | asking;
+    if VCS == 1 {
+        return in_turn64(all, turn) as usize;
+    }
+    let first = in_turn64((all | all >> 1) & 0x5555_5555_5555_5555, turn * 2) as usize;
+    let (holding, asking) = (holding >> first & 3, asking >> first & 3);
+    let speaking = if holding == 0 { asking } else { holding };
+    first + if speaking == 3 { usize::from(vc_turn(first)) } else { speaking as usize >> 1 }
 }
 
 impl Port {

@@ -4,7 +4,7 @@ use super::allocate::in_turn;
 use super::state::{Downstream, every};
 use super::wheel::{Arrival, Part};
 use super::wiring::{FROM_UNITS, Wiring};
-use super::{Mesh, NOTHING, Packet};
+use super::{Mesh, Packet};
 use crate::units::{Cycle, UnitId};
 use std::collections::VecDeque;
 
@@ -125,7 +125,7 @@ impl Mesh<'_> {
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
         let queue = source.behind + u32::from(source.vc);
-        let flit = Arrival { queue, tag, way, part: Part::new(index, of), port: NOTHING };
+        let flit = Arrival { queue, tag, way, part: Part::new(index, of) };
         self.leaving.put(self.now, FROM_UNITS, flit);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::wiring::{SIDES, Wiring};
 use super::{NOTHING, Way};
-use crate::units::TileId;
 
 /// A part of a packet in a router.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +25,7 @@ impl Flit {
 
 /// A router as a whole.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
 pub(super) struct Router {
     /// Queues with flits, one bit each.
     pub occupied: u64,
@@ -33,15 +33,13 @@ pub(super) struct Router {
     pub long: u64,
     /// Queues at whose front is a flit of a packet that takes several outputs here.
     pub split: u64,
-    /// Column and row of its tile.
-    pub place: (u16, u16),
+    /// Pairs of queues of one port at whose fronts are flits for different outputs: not more than one of these takes one.
+    pub torn: u64,
 }
 
 impl Router {
-    pub fn new(wiring: &Wiring, tile: usize) -> Self {
-        let (x, y) = wiring.place(TileId::at(tile));
-        let place = (x as u16, y as u16);
-        Self { occupied: 0, long: 0, split: 0, place }
+    pub fn new() -> Self {
+        Self { occupied: 0, long: 0, split: 0, torn: 0 }
     }
 
     /// Notes that a flit has come to the front of a queue that had none there.
@@ -50,6 +48,13 @@ impl Router {
         self.occupied |= 1 << at;
         self.long |= u64::from(long) << at;
         self.split |= u64::from(split) << at;
+    }
+
+    /// Notes whether the two queues of a port, of which one has a number, ask for different outputs.
+    #[inline(always)]
+    pub fn tear(&mut self, at: usize, torn: bool) {
+        let first = at & !1;
+        self.torn = self.torn & !(3 << first) | (u64::from(torn) * 3) << first;
     }
 
     /// Queues at whose front is a flit of a longer packet, or with several outputs.

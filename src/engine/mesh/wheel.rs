@@ -14,12 +14,7 @@ pub(super) struct Arrival {
     pub tag: u32,
     pub way: Way,
     pub part: Part,
-    /// Once it has come, the port that it asks for, or [`SEVERAL`]; [`NOTHING`] if it cannot move on at once.
-    pub port: u32,
 }
-
-/// Stands for the ports of a flit that asks for several of them.
-pub(super) const SEVERAL: u32 = NOTHING - 1;
 
 /// Which flit of its packet one is, and how many there are, in one word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,10 +54,8 @@ struct Place {
 }
 
 impl Place {
-    const EMPTY: Self = Self {
-        first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY, port: NOTHING },
-        others: vec![],
-    };
+    const EMPTY: Self =
+        Self { first: Arrival { queue: NOTHING, tag: 0, way: Way::NOWHERE, part: Part::ONLY }, others: vec![] };
 }
 
 /// Flits that have left and have not yet arrived.

@@ -6,6 +6,7 @@ use crate::hardware::{Direction, Multicast, Noc, NocTiming, Routing, Shape, Topo
 use crate::program::Tree;
 use crate::units::{Cycle, SliceId, TileId, UnitId};
 use crate::ways::Ways;
+use std::hint::select_unpredictable;
 
 /// Ports to the neighbours, in the order of [`Direction::ALL`]; the ports of the tile's units follow.
 pub const SIDES: u32 = 4;
@@ -13,8 +14,10 @@ pub const SIDES: u32 = 4;
 pub const MOST_PORTS: usize = 32;
 /// Most virtual channels of all ports of a router together: one bit each, too.
 pub const MOST_QUEUES: usize = 64;
-/// Most entries of the table of routes, one byte each: as many as stay in a cache.
-const MOST_ROUTES: usize = 1 << 20;
+/// Most entries of the table of routes, one byte each: a quarter of the first cache. Past that, comparing coordinates is quicker.
+const MOST_ROUTES: usize = 1 << 14;
+/// The same on a torus, where one has to divide.
+const MOST_TORUS_ROUTES: usize = 1 << 20;
 /// What lies behind a port at the edge of the mesh.
 pub const NOTHING: u32 = u32::MAX;
 
@@ -55,8 +58,8 @@ const STRAIGHT: u32 = 1 << 31;
 /// A unit as routing sees it.
 #[derive(Debug, Clone, Copy)]
 struct Spot {
-    /// Column and row of its tile.
-    place: (u32, u32),
+    /// Where its tile lies: see [`Wiring::places`].
+    place: u64,
     /// The output of the tile's router that leads to it.
     port: u32,
 }
@@ -100,8 +103,12 @@ pub struct Wiring {
     /// Buffers, packets and routing.
     pub noc: Noc,
     ways: Ways,
-    /// Column and row of each tile.
-    places: Vec<(u32, u32)>,
+    /// Column and row of each tile, the one along which packets go first in the upper half of a number.
+    places: Vec<u64>,
+    /// The side toward larger coordinates in the dimension in which packets go first, and in the other one; the opposite ones follow.
+    first_sides: [u32; 2],
+    /// Which of its outputs each tile's router takes toward each unit, tile by tile; empty where comparing coordinates is quicker.
+    outputs: Vec<u8>,
     /// Ports of each router.
     count: Vec<u8>,
     /// Bits of the index of a port, and of a queue, within its router.
@@ -117,10 +124,8 @@ pub struct Wiring {
     pub(super) link_cycles: [Cycle; KINDS],
     pub(super) intervals: [Cycle; KINDS],
     pub(super) units: Vec<Unit>,
-    /// The same for routing.
+    /// The same for routing; empty on a torus.
     spots: Vec<Spot>,
-    /// Which of its outputs each tile's router takes toward each unit, tile by tile; empty on a chip too large for it.
-    outputs: Vec<u8>,
     /// All ports of a router, one bit each.
     pub(super) sides: u32,
     /// The first queue of every port, one bit each.
@@ -154,14 +159,23 @@ impl Wiring {
         }
         let most = ports.iter().copied().max().unwrap_or(SIDES);
         let (port_places, queue_places) = (most.next_power_of_two(), (most * vcs).next_power_of_two());
-        let spot = |unit: &Unit| Spot { place: mesh.place(unit.tile), port: SIDES + unit.port };
+        let torus = topology.noc.shape == Shape::Torus;
+        let xy = topology.noc.routing == Routing::Xy;
+        let (east, south) = (Direction::East as u32, Direction::South as u32);
+        let place = |tile: TileId| {
+            let (x, y) = mesh.place(tile);
+            if xy { u64::from(x) << 32 | u64::from(y) } else { u64::from(y) << 32 | u64::from(x) }
+        };
+        let spot = |unit: &Unit| Spot { place: place(unit.tile), port: SIDES + unit.port };
         let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
         let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
             timing: *timing,
             noc: topology.noc,
             ways: Ways::over(topology),
-            places: (0..mesh.tiles()).map(|tile| mesh.place(TileId::at(tile))).collect(),
+            places: (0..mesh.tiles()).map(|tile| place(TileId::at(tile))).collect(),
+            first_sides: if xy { [east, south] } else { [south, east] },
+            outputs: vec![],
             count: ports.iter().map(|&ports| ports as u8).collect(),
             port_bits: port_places.ilog2(),
             queue_bits: queue_places.ilog2(),
@@ -177,8 +191,7 @@ impl Wiring {
                 timing.router_cycles + timing.eject_cycles,
             ],
             intervals: [interval, interval, interval.max(serial), interval, interval],
-            spots: units.iter().map(spot).collect(),
-            outputs: vec![],
+            spots: if torus { vec![] } else { units.iter().map(spot).collect() },
             units,
             sides: ((1u64 << port_places) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
@@ -186,7 +199,7 @@ impl Wiring {
             branchings: vec![],
         };
         wiring.connect(topology);
-        if wiring.tiles() * wiring.units() <= MOST_ROUTES {
+        if wiring.tiles() * wiring.units() <= if torus { MOST_TORUS_ROUTES } else { MOST_ROUTES } {
             wiring.outputs = (0..wiring.tiles() * wiring.units())
                 .map(|at| wiring.output_by_places(at / wiring.units(), at % wiring.units()) as u8)
                 .collect();
@@ -230,7 +243,9 @@ impl Wiring {
     /// Column and row of a tile.
     #[must_use]
     pub fn place(&self, tile: TileId) -> (u32, u32) {
-        self.places[tile.index()]
+        let place = self.places[tile.index()];
+        let (first, second) = ((place >> 32) as u32, place as u32);
+        if self.noc.routing == Routing::Xy { (first, second) } else { (second, first) }
     }
 
     /// The ports of a router.
@@ -358,7 +373,7 @@ impl Wiring {
     }
 
     /// The output that a flit takes at a router if it takes one only.
-    #[inline]
+    #[inline(always)]
     pub(super) fn only_output(&self, way: Way, tile: usize) -> Option<u32> {
         match way.unit() {
             Some(unit) => Some(self.output(tile, unit)),
@@ -375,7 +390,7 @@ impl Wiring {
     }
 
     /// The output that a tile's router takes toward a unit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn output(&self, tile: usize, unit: usize) -> u32 {
         match self.outputs.get(tile * self.units.len() + unit) {
             Some(&output) => output.into(),
@@ -383,26 +398,28 @@ impl Wiring {
         }
     }
 
-    /// The same by comparing coordinates.
+    /// The same by comparing coordinates, without a branch on them, which nobody could foresee.
+    #[inline(always)]
     fn output_by_places(&self, tile: usize, unit: usize) -> u32 {
-        let (Spot { place: to, port }, from) = (self.spots[unit], self.places[tile]);
-        let side = if self.noc.shape == Shape::Torus {
-            self.ways.toward_place(from, to)
-        } else {
-            let horizontal = toward(from.0, to.0, Direction::East, Direction::West);
-            let vertical = toward(from.1, to.1, Direction::South, Direction::North);
-            if self.noc.routing == Routing::Xy { horizontal.or(vertical) } else { vertical.or(horizontal) }
-        };
-        side.map_or(port, |side| side as u32)
+        let Some(&Spot { place: to, port }) = self.spots.get(unit) else { return self.output_on_torus(tile, unit) };
+        let (from, [first, second]) = (self.places[tile], self.first_sides);
+        let side = select_unpredictable((to ^ from) >> 32 != 0, first, second);
+        select_unpredictable(to == from, port, side + u32::from(to < from))
+    }
+
+    #[inline(never)]
+    fn output_on_torus(&self, tile: usize, unit: usize) -> u32 {
+        let unit = self.units[unit];
+        self.ways.toward(TileId::at(tile), unit.tile).map_or(SIDES + unit.port, |side| side as u32)
     }
 
     /// Whether a closing link of a torus lies ahead of a flit, in this dimension, when it has left a router by a side.
-    pub(super) fn closing_ahead(&self, way: Way, (x, y): (u16, u16), side: usize) -> bool {
+    pub(super) fn closing_ahead(&self, way: Way, tile: TileId, side: usize) -> bool {
         if !way.is_straight() {
             return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
         }
         let to = self.units[(way.0 & !STRAIGHT) as usize].tile;
-        self.ways.closing_ahead(self.ways.tile((x.into(), y.into())), Direction::ALL[side], to)
+        self.ways.closing_ahead(tile, Direction::ALL[side], to)
     }
 
     /// The virtual channels behind an output or packet queue with room for a packet: what keeps copies of long packets free of deadlock.
@@ -460,12 +477,6 @@ impl Wiring {
     pub fn cut_through(&self) -> bool {
         self.noc.multicast == Multicast::Tree
     }
-}
-
-/// The direction in which a coordinate lies.
-#[inline]
-fn toward(from: u32, to: u32, up: Direction, down: Direction) -> Option<Direction> {
-    if to > from { Some(up) } else { (to < from).then_some(down) }
 }
 
 /// The set bits of a mask, lowest first.
