@@ -78,7 +78,7 @@ fn flit_hops(criterion: &mut Criterion) {
         (8, 1, 200, 500, 25.0),
         (32, 2, 50, 200, 40.0),
         (32, 2, 100, 200, 40.0),
-        (32, 2, 200, 100, 40.0),
+        (32, 2, 200, 300, 40.0),
     ];
     for (side, vcs, permille, cycles, limit) in loads {
         let mut hardware = cores(side);
