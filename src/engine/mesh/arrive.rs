@@ -155,8 +155,8 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Those that come into ports without any may move on at once: they are left at the start of
-    /// the list with the port that they ask for, or [`SEVERAL`]. How many there are.
+    /// Flits come into their queues. Those that come into ports without any may move on at once: they are noted in `newcomers`,
+    /// which has room for all, instead. How many these are.
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(
         &mut self,

@@ -269,8 +269,9 @@ impl<'w> Mesh<'w> {
         }
     }
 
-    /// See [`Mesh::carry`]; `VCS` is the number of virtual channels of a plain network, or 0 for any other one, and `PAUSING` says whether there may
-    /// be links that do not take a flit in every cycle. Patient units take their flits only where they are `asked` to.
+    /// See [`Mesh::carry`]; `VCS` is the number of virtual channels of a plain network, or 0 for any other one, and `PAUSING`
+    /// says whether there may be links that do not take a flit in every cycle. Patient units take their flits only where they
+    /// are `asked` to.
     #[inline(always)]
     fn carry_flits<const VCS: usize, const PAUSING: bool>(
         &mut self,

@@ -20,6 +20,7 @@ pub(super) struct Pool {
 /// Queues whose next flits come to the front at the end of a cycle.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Followed {
+    /// One more than there are queues, since one that is not added is written, too.
     places: Vec<u32>,
     len: usize,
 }

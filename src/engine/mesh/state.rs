@@ -33,7 +33,7 @@ pub(super) struct Router {
     pub long: u64,
     /// Queues at whose front is a flit of a packet that takes several outputs here.
     pub split: u64,
-    /// Pairs of queues of one port at whose fronts are flits for different outputs: not more than one of these takes one.
+    /// Pairs of queues of one port at whose fronts are flits for different outputs: the port lets one of them go in a cycle.
     pub torn: u64,
 }
 
