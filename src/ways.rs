@@ -48,9 +48,13 @@ impl Ways {
         }
     }
 
-    /// The tile in a column and row.
+    /// Column and row of a tile.
     #[must_use]
-    pub fn tile(self, (x, y): (u32, u32)) -> TileId {
+    pub fn place(self, tile: TileId) -> (u32, u32) {
+        self.mesh.place(tile)
+    }
+
+    fn tile(self, (x, y): (u32, u32)) -> TileId {
         TileId(y * self.mesh.columns + x)
     }
 

@@ -103,7 +103,7 @@ pub struct Wiring {
     /// Buffers, packets and routing.
     pub noc: Noc,
     ways: Ways,
-    /// Column and row of each tile, the one along which packets go first in the upper half of a number.
+    /// For routing, column and row of each tile, the one along which packets go first in the upper half of a number.
     places: Vec<u64>,
     /// The side toward larger coordinates in the dimension in which packets go first, and in the other one; the opposite ones follow.
     first_sides: [u32; 2],
@@ -243,9 +243,7 @@ impl Wiring {
     /// Column and row of a tile.
     #[must_use]
     pub fn place(&self, tile: TileId) -> (u32, u32) {
-        let place = self.places[tile.index()];
-        let (first, second) = ((place >> 32) as u32, place as u32);
-        if self.noc.routing == Routing::Xy { (first, second) } else { (second, first) }
+        self.ways.place(tile)
     }
 
     /// The ports of a router.
