@@ -1,5 +1,6 @@
 //! Who gets what in a cycle of a router: virtual channels to heads, the switch to input ports, both by turns.
 
+use super::arrive::Line;
 use super::awake::Awake;
 use super::events::Leaving;
 use super::pool::Followed;
@@ -23,7 +24,7 @@ pub(super) struct Round<'a, const VCS: usize, const PAUSING: bool> {
     pub queues: &'a mut [Queue],
     pub turns: &'a mut [u16],
     /// See [`Mesh::ready`].
-    ready: &'a [Cycle],
+    ready: &'a mut [Cycle],
     pub downstream: &'a mut [Downstream],
     pub flits: &'a mut [u64],
     pub leaving: &'a mut Leaving,
@@ -51,7 +52,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
             ports: &mut mesh.ports,
             queues: &mut mesh.queues,
             turns: &mut mesh.turns,
-            ready: &mesh.ready,
+            ready: &mut mesh.ready,
             downstream: &mut mesh.downstream,
             flits: &mut mesh.flits[..ports],
             leaving: &mut mesh.leaving,
@@ -117,6 +118,17 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
                 self.awake.wake_all(word, u64::from(again) << first);
             }
         }
+        if VCS != 0 && !PAUSING && !self.followed.is_empty() {
+            self.step_up();
+        }
+    }
+
+    /// The next flits of queues whose first ones have left come to the front, when all outputs of their routers have been looked at.
+    #[inline]
+    fn step_up(&mut self) {
+        let Self { wiring, now, routers, ports, queues, ready, downstream, leaving, followed, awake, .. } = self;
+        let mut line = Line::<VCS, PAUSING> { wiring, now: *now, routers, ports, queues, ready, downstream, awake, leaving };
+        followed.drain().iter().for_each(|&at| line.step_up(at as usize));
     }
 
     /// Moves what a router can move to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.

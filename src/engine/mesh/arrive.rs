@@ -212,16 +212,16 @@ impl Mesh<'_> {
 }
 
 /// What flits touch in a cycle that take their places in queues.
-struct Line<'a, const VCS: usize, const PAUSING: bool> {
-    wiring: &'a Wiring,
-    now: Cycle,
-    routers: &'a mut [Router],
-    ports: &'a mut [Port],
-    queues: &'a mut [Queue],
-    ready: &'a mut [Cycle],
-    downstream: &'a mut [Downstream],
-    awake: &'a mut Awake,
-    leaving: &'a mut Leaving,
+pub(super) struct Line<'a, const VCS: usize, const PAUSING: bool> {
+    pub wiring: &'a Wiring,
+    pub now: Cycle,
+    pub routers: &'a mut [Router],
+    pub ports: &'a mut [Port],
+    pub queues: &'a mut [Queue],
+    pub ready: &'a mut [Cycle],
+    pub downstream: &'a mut [Downstream],
+    pub awake: &'a mut Awake,
+    pub leaving: &'a mut Leaving,
 }
 
 impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
@@ -248,7 +248,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
 
     /// The next flit of a queue comes to its front.
     #[inline]
-    fn step_up(&mut self, at: usize) {
+    pub fn step_up(&mut self, at: usize) {
         let queue = &mut self.queues[at];
         let next = self.leaving.pool.take(queue.second);
         (queue.front, queue.second) = (next.flit, next.next);
