@@ -105,18 +105,19 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     /// The same for the routers of one word.
     #[inline]
     fn visit_word(&mut self, word: usize) {
-        let mut wanted = self.awake.take(word);
+        let (mut wanted, mut again) = (self.awake.take(word), 0);
         if VCS != 0 {
-            wanted = self.hop(word, wanted);
+            (wanted, again) = self.hop(word, wanted);
         }
         while wanted != 0 {
             let first = self.order.first(wanted) >> self.wiring.port_bits << self.wiring.port_bits;
             let outputs = (wanted >> first) as u32 & self.wiring.sides;
             wanted &= !(u64::from(self.wiring.sides) << first);
-            let again = self.visit((word * 64 + first as usize) >> self.wiring.port_bits, outputs);
-            if again != 0 {
-                self.awake.wake_all(word, u64::from(again) << first);
-            }
+            let outputs = self.visit((word * 64 + first as usize) >> self.wiring.port_bits, outputs);
+            again |= u64::from(outputs) << first;
+        }
+        if again != 0 {
+            self.awake.wake_all(word, again);
         }
         if VCS != 0 && !PAUSING && !self.followed.is_empty() {
             self.step_up();

@@ -23,15 +23,6 @@ impl Awake {
         self.wake_all(index / 64, 1 << (index % 64));
     }
 
-    /// Adds a number if there is reason to, without a branch.
-    #[inline(always)]
-    pub fn wake_if(&mut self, index: usize, reason: bool) {
-        let (word, bit) = (index / 64, u64::from(reason));
-        self.words[word] |= bit << (index % 64);
-        self.filled[word / 64] |= bit << (word % 64);
-        self.some |= reason;
-    }
-
     /// Adds numbers of one word.
     #[inline]
     pub fn wake_all(&mut self, word: usize, bits: u64) {

@@ -2,7 +2,6 @@
 
 use super::Mesh;
 use super::allocate::{Round, held_vc, in_turn64};
-use super::awake::Awake;
 use super::clear::{Clear, Single};
 use super::events::Leaving;
 use super::pauses::Pauses;
@@ -15,11 +14,11 @@ use crate::units::Cycle;
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
     /// Moves flits to the outputs of a word that are `wanted`, where no port has to choose between outputs, so that each output
-    /// settles who goes. The other outputs.
+    /// settles who goes. The other outputs, and those that should be looked at in the next cycle, too.
     #[inline(never)]
-    pub(super) fn hop(&mut self, word: usize, wanted: u64) -> u64 {
-        let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, awake, .. } = self;
-        let (now, mut left, mut others) = (*now, wanted, 0);
+    pub(super) fn hop(&mut self, word: usize, wanted: u64) -> (u64, u64) {
+        let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, .. } = self;
+        let (now, mut left, mut others, mut again) = (*now, wanted, 0, 0);
         while left != 0 {
             let nth = word * 64 + left.trailing_zeros() as usize;
             let bit = left & left.wrapping_neg();
@@ -50,13 +49,14 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 let at = long.trailing_zeros() as usize;
                 let vc = held_vc(port.owned, &downstream[nth * VCS..][..VCS], at);
                 if port.credited >> vc & 1 != 0 {
-                    Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
-                        &mut Behind { router, queues, followed, awake },
+                    let more = Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
+                        &mut Behind { router, queues, followed },
                         nth,
                         first + at,
                         vc,
                         (true, now),
                     );
+                    again |= if more { bit } else { 0 };
                 }
                 continue;
             }
@@ -64,25 +64,24 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             let settled =
                 Rivals { ports, nth, first_queue: first, channels, turns: &mut turns[first..], output }.settle();
             let Some(at) = settled.winner else {
-                if settled.again {
-                    awake.wake(nth);
-                }
+                again |= if settled.again { bit } else { 0 };
                 continue;
             };
             let Some(vc) = settled.channel else {
                 ports[(first + at) / VCS].take_turns(at, output, VCS);
-                awake.wake(nth);
+                again |= bit;
                 continue;
             };
-            Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
-                &mut Behind { router, queues, followed, awake },
+            let more = Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
+                &mut Behind { router, queues, followed },
                 nth,
                 first + at,
                 vc,
                 (false, now),
             );
+            again |= if more { bit } else { 0 };
         }
-        others
+        (others, again)
     }
 }
 
@@ -100,13 +99,16 @@ impl Mesh<'_> {
                 let tile = nth >> wiring.port_bits;
                 let from = (tile << wiring.queue_bits) + usize::from(downstream[nth].owner);
                 let router = &mut routers[tile];
-                Clear { wiring, ports, downstream, flits, leaving }.release::<1, PAUSING>(
-                    &mut Behind { router, queues, followed, awake: ports_awake },
+                let more = Clear { wiring, ports, downstream, flits, leaving }.release::<1, PAUSING>(
+                    &mut Behind { router, queues, followed },
                     nth,
                     from,
                     0,
                     (false, now),
                 );
+                if more {
+                    ports_awake.wake(nth);
+                }
             }
         }
         departing.clear();
@@ -152,12 +154,11 @@ struct Behind<'a> {
     router: &'a mut Router,
     queues: &'a mut [Queue],
     followed: &'a mut Followed,
-    awake: &'a mut Awake,
 }
 
 impl Clear<'_> {
     /// Moves the first flit of a queue, which asks for one output only, to it, into a virtual channel that its packet holds; those
-    /// who still ask for it are next. `long` says whether it is of a longer packet.
+    /// who still ask for it are next. `long` says whether it is of a longer packet. Whether to look again in the next cycle.
     #[inline(always)]
     fn release<const VCS: usize, const PAUSING: bool>(
         self,
@@ -166,7 +167,7 @@ impl Clear<'_> {
         from: usize,
         vc: usize,
         (long, now): (bool, Cycle),
-    ) {
+    ) -> bool {
         let at = from & self.wiring.queue_mask;
         let queue = &mut behind.queues[from];
         let Flit { tag, way, index, of, .. } = queue.front;
@@ -191,17 +192,17 @@ impl Clear<'_> {
         let output = nth & clear.wiring.port_mask;
         clear.pass::<VCS, PAUSING>(Single { queue: from, at, port: nth, output, tag, way, part }, vc, now);
         if !(PAUSING && VCS == 1) {
-            return behind.awake.wake_if(nth, others != 0);
+            return others != 0;
         }
         if others == 0 {
-            return;
+            return false;
         }
         if others & behind.router.odd() == 0 && leaving.pauses.can_put_off(nth, now + 1) {
             leaving.pauses.put_off(nth, now + 1);
             leaving.wait(nth, now);
-        } else {
-            behind.awake.wake(nth);
+            return false;
         }
+        true
     }
 }
 
