@@ -4,11 +4,13 @@ use super::awake::Awake;
 use super::events::Leaving;
 use super::hop::of_port;
 use super::newcomers::{Newcomer, SEVERAL};
+use super::pool::NOBODY;
 use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
 use super::{Delivery, Mesh, NOTHING};
 use crate::units::{Cycle, UnitId};
+use std::hint::select_unpredictable;
 
 /// Free slots on their way from which on they are handed out though nobody waits for any.
 const MANY_SLOTS: usize = 64;
@@ -168,38 +170,31 @@ impl Mesh<'_> {
         let wiring = line.wiring;
         // as `place_of_queue` does, with the mask in a register
         let queue_mask = wiring.queue_mask;
-        let mut free = newcomers.iter_mut();
+        let (mut count, mut rest) = (0, newcomers.len());
         for (flit, nth) in flits.iter().zip(0..) {
             let (tile, own) = (flit.queue as usize >> wiring.queue_bits, flit.queue as usize & queue_mask);
             let first = tile << wiring.port_bits;
-            let only = wiring.only_output(flit.way, tile);
-            if VCS != 0
-                && (!PAUSING || flit.part == Part::ONLY)
-                && line.routers[tile].occupied & of_port::<VCS>(own) == 0
-            {
-                if let Some(output) = only {
-                    let port = first + output as usize;
-                    if !PAUSING || VCS != 1 || line.leaving.pauses.is_open(port, now) {
-                        line.ports[port].want |= 1 << own;
-                        let Some(newcomer) = free.next() else { break };
-                        *newcomer = Newcomer { flit: nth, port: port as u32 };
-                        continue;
-                    }
-                } else if !PAUSING {
+            let empty = VCS != 0 && line.routers[tile].occupied & of_port::<VCS>(own) == 0;
+            let (port, moves) = if let Some(output) = wiring.only_output(flit.way, tile) {
+                let port = first + output as usize;
+                let open = !PAUSING || flit.part == Part::ONLY && (VCS != 1 || line.leaving.pauses.is_open(port, now));
+                line.ports[port].want |= u64::from(empty & open) << own;
+                (port as u32, empty & open)
+            } else {
+                if empty && !PAUSING {
                     for output in bits(wiring.outputs(flit.way, tile)) {
                         line.ports[first + output as usize].want |= 1 << own;
                     }
-                    let Some(newcomer) = free.next() else { break };
-                    *newcomer = Newcomer { flit: nth, port: SEVERAL };
-                    continue;
                 }
-            }
-            let Arrival { queue, tag, way, part } = *flit;
-            let outputs = only.map_or_else(|| wiring.outputs(way, tile), |output| 1 << output);
-            line.line_up(queue as usize, Flit { tag, way, outputs, index: part.index(), of: part.of() });
+                (SEVERAL, empty && !PAUSING)
+            };
+            // Nobody could foresee which one it is.
+            rest -= usize::from(!moves);
+            newcomers[select_unpredictable(moves, count, rest)] = Newcomer { flit: nth, port };
+            count += usize::from(moves);
         }
-        let left = free.len();
-        newcomers.len() - left
+        line.line_up(flits, &mut newcomers[rest..]);
+        count
     }
 
     /// The next flits of queues whose first ones have left come to the front.
@@ -231,31 +226,58 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
         Self { wiring, now, routers, ports, queues, ready, downstream, awake, leaving }
     }
 
-    /// A flit takes its place in a queue.
-    #[inline]
-    fn line_up(&mut self, at: usize, flit: Flit) {
-        let queue = &mut self.queues[at];
-        queue.len += 1;
-        if queue.len > 1 {
-            return self.line_up_behind(at, flit);
+    /// Those of the flits that have come which wait take their places in queues, all of them behind others at first: which queues had
+    /// none before, nobody could foresee.
+    #[inline(always)]
+    fn line_up(&mut self, flits: &[Arrival], waiting: &mut [Newcomer]) {
+        let mut firsts = 0;
+        for nth in 0..waiting.len() {
+            let Newcomer { flit, port } = waiting[nth];
+            let Arrival { queue: at, tag, way, part } = flits[flit as usize];
+            let outputs = if port == SEVERAL {
+                self.wiring.outputs(way, self.wiring.place_of_queue(at as usize).0)
+            } else {
+                1 << (port as usize & self.wiring.port_mask)
+            };
+            let queue = &mut self.queues[at as usize];
+            let pool = &mut self.leaving.pool;
+            queue.len += 1;
+            let place = pool.add(Flit { tag, way, outputs, index: part.index(), of: part.of() });
+            let alone = queue.second == NOTHING;
+            pool.get_mut(select_unpredictable(alone, NOBODY, queue.last)).next = place;
+            queue.second = select_unpredictable(alone, place, queue.second);
+            queue.last = place;
+            waiting[firsts].flit = at;
+            firsts += usize::from(queue.len == 1);
+            if part.index() > 0 && self.wiring.cut_through() {
+                self.follow(at as usize, outputs);
+            }
         }
-        queue.front = flit;
-        self.come_first(at, flit, self.now);
-        if let Some(ready) = self.ready.get_mut(at) {
-            *ready = self.now + self.wiring.timing.head_cycles.saturating_sub(1);
+        for nth in 0..firsts {
+            let at = waiting[nth].flit as usize;
+            if let Some(ready) = self.ready.get_mut(at) {
+                *ready = self.now + self.wiring.timing.head_cycles.saturating_sub(1);
+            }
+            self.advance(at, self.now);
         }
     }
 
-    /// The next flit of a queue comes to its front.
-    #[inline]
+    /// The next flit of a queue comes to its front, when the one before has left.
+    #[inline(always)]
     pub fn step_up(&mut self, at: usize) {
-        let queue = &mut self.queues[at];
-        let next = self.leaving.pool.take(queue.second);
-        (queue.front, queue.second) = (next.flit, next.next);
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = self.now + self.wiring.timing.head_cycles;
         }
-        self.come_first(at, next.flit, self.now + 1);
+        self.advance(at, self.now + 1);
+    }
+
+    /// The next flit of a queue comes to its front, and asks for its outputs from a cycle on.
+    #[inline(always)]
+    fn advance(&mut self, at: usize, from: Cycle) {
+        let queue = &mut self.queues[at];
+        let next = self.leaving.pool.take(queue.second);
+        (queue.front, queue.second) = (next.flit, next.next);
+        self.come_first(at, next.flit, from);
     }
 
     /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
@@ -307,21 +329,12 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
         }
     }
 
-    /// The last flit of a queue that has others before it.
-    #[inline]
-    fn line_up_behind(&mut self, at: usize, flit: Flit) {
-        let queue = &mut self.queues[at];
-        let place = self.leaving.pool.add(flit);
-        let last = std::mem::replace(&mut queue.last, place);
-        match queue.second {
-            NOTHING => queue.second = place,
-            _ => self.leaving.pool.get_mut(last).next = place,
-        }
-        // A flit of the first packet may leave by outputs that have taken those before it.
-        let of_first = u32::from(queue.front.index) + u32::from(queue.len) - 1 < u32::from(queue.front.of);
-        if of_first && self.wiring.cut_through() {
+    /// The last flit of a queue may leave by outputs that have taken those of its packet before it.
+    fn follow(&mut self, at: usize, outputs: u32) {
+        let Queue { front, len, .. } = self.queues[at];
+        if len > 1 && u32::from(front.index) + u32::from(len) - 1 < u32::from(front.of) {
             let (tile, at) = self.wiring.place_of_queue(at);
-            self.ask_all(tile, at, flit.outputs, self.now);
+            self.ask_all(tile, at, outputs, self.now);
         }
     }
 }

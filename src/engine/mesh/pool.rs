@@ -1,7 +1,10 @@
 //! Flits that wait behind others: lists through one pool, so that long buffers cost nothing while they are empty.
 
-use super::NOTHING;
 use super::state::Flit;
+use super::{NOTHING, Way};
+
+/// A place for no flit, behind which anything may be put.
+pub(super) const NOBODY: u32 = 0;
 
 /// A flit, and the one behind it in its queue; or a free place, and the next one.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +52,8 @@ impl Followed {
 
 impl Pool {
     pub fn new() -> Self {
-        Self { places: vec![], free: NOTHING }
+        let flit = Flit { tag: 0, way: Way::default(), outputs: 0, index: 0, of: 1 };
+        Self { places: vec![Place { flit, next: NOTHING }], free: NOTHING }
     }
 
     /// Puts a flit into the pool, behind which there is none.
