@@ -33,26 +33,27 @@ pub(super) struct Clear<'a> {
 impl Clear<'_> {
     /// Moves a flit, which is in its queue no more and asks for nothing any more, to its output, and gives its slot back.
     #[inline(always)]
-    pub fn pass<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
+    pub fn pass<const VCS: usize, const PAUSING: bool, const SCARCE: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
-        clear.send::<VCS, PAUSING>(flit, vc, now);
+        clear.send::<VCS, PAUSING, SCARCE>(flit, vc, now);
         let input = &mut ports[flit.queue / VCS];
         input.take_turns(flit.at, flit.output, VCS);
-        leaving.give_back(downstream, input.feed + (flit.queue % VCS) as u32);
+        leaving.give_back::<SCARCE>(downstream, input.feed + (flit.queue % VCS) as u32);
     }
 
     /// Moves a flit to one of its outputs.
     #[inline(always)]
-    pub fn send<const VCS: usize, const PAUSING: bool>(self, flit: Single, vc: usize, now: Cycle) {
+    pub fn send<const VCS: usize, const PAUSING: bool, const SCARCE: bool>(self, flit: Single, vc: usize, now: Cycle) {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let Single { at, port: nth, output, tag, way, part, .. } = flit;
         flits[nth] += 1;
         let port = &mut ports[nth];
         let channel = &mut downstream[nth * VCS + vc];
         channel.turn = at as u8 + 1;
-        if leaving.take_slot(channel) {
-            port.credited ^= 1 << vc;
+        let last = leaving.take_slot::<SCARCE>(channel);
+        if SCARCE || last {
+            port.credited ^= u16::from(last) << vc;
         }
         let (behind, kind) = (port.behind, port.kind);
         port.turn = (at / VCS) as u8 + 1;

@@ -43,12 +43,18 @@ impl<T: Copy + Default> Pending<T> {
     /// Adds an event of the cycle that is going on.
     #[inline]
     pub fn push(&mut self, event: T) {
+        self.push_if(event, true);
+    }
+
+    /// The same if there is reason to, without a branch.
+    #[inline(always)]
+    pub fn push_if(&mut self, event: T, reason: bool) {
         if self.len() == self.events.len() {
             self.grow();
         }
         let at = self.tail & (self.events.len() - 1);
         self.events[at] = event;
-        self.tail += 1;
+        self.tail += usize::from(reason);
     }
 
     /// Ends a cycle: what was added in it is due a latency later. When that is; 0 if there was nothing.
@@ -197,11 +203,11 @@ impl Leaving {
         self.starved = downstream.iter().filter(|channel| channel.credits < flits).count() as u32;
     }
 
-    /// Notes that a virtual channel has lost a slot: whether it was the last one.
+    /// Notes that a virtual channel has lost a slot: whether it was the last one. Without a branch where slots are often `SCARCE`.
     #[inline(always)]
-    pub fn take_slot(&mut self, channel: &mut Downstream) -> bool {
+    pub fn take_slot<const SCARCE: bool>(&mut self, channel: &mut Downstream) -> bool {
         channel.credits -= 1;
-        if channel.credits >= self.longest {
+        if !SCARCE && channel.credits >= self.longest {
             return false;
         }
         self.starved += u32::from(channel.credits + 1 == self.longest);
@@ -213,11 +219,13 @@ impl Leaving {
         (self.precise, self.instant) = (true, u16::MAX);
     }
 
-    /// Sends a slot that is free again back to its virtual channel's upstream end, of a flit that goes on.
-    #[inline]
-    pub fn give_back(&mut self, downstream: &mut [Downstream], at: u32) {
-        if !downstream[at as usize].take_back(self.instant) {
-            self.returning.push(at);
+    /// Sends a slot that is free again back to its virtual channel's upstream end, of a flit that goes on. Without a branch where
+    /// slots are often `SCARCE`.
+    #[inline(always)]
+    pub fn give_back<const SCARCE: bool>(&mut self, downstream: &mut [Downstream], at: u32) {
+        let back = downstream[at as usize].take_back(self.instant);
+        if SCARCE || !back {
+            self.returning.push_if(at, !back);
         }
     }
 

@@ -190,7 +190,7 @@ impl Clear<'_> {
         let Self { wiring, ports, downstream, flits, leaving } = self;
         let clear = Clear { wiring, ports, downstream, flits, leaving: &mut *leaving };
         let output = nth & clear.wiring.port_mask;
-        clear.pass::<VCS, PAUSING>(Single { queue: from, at, port: nth, output, tag, way, part }, vc, now);
+        clear.pass::<VCS, PAUSING, true>(Single { queue: from, at, port: nth, output, tag, way, part }, vc, now);
         if !(PAUSING && VCS == 1) {
             return others != 0;
         }

@@ -41,7 +41,7 @@ impl Mesh<'_> {
         }
         let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output as usize * VCS) } else { 0 };
         let flit = Single { queue: queue as usize, at: own, port: nth, output: output as usize, tag, way, part };
-        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING, false>(flit, vc, now);
         true
     }
 
@@ -73,7 +73,7 @@ impl Mesh<'_> {
                 let output = to & port_mask;
                 let vc = if VCS == 2 { take_turn(&mut turns[queue as usize], output * VCS) } else { 0 };
                 let flit = Single { queue: queue as usize, at, port: to, output, tag, way, part: Part::ONLY };
-                Clear { wiring, ports, downstream, flits: counts, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+                Clear { wiring, ports, downstream, flits: counts, leaving }.pass::<VCS, PAUSING, false>(flit, vc, now);
             } else {
                 newcomers[left] = newcomer;
                 left += 1;
@@ -106,7 +106,7 @@ impl Mesh<'_> {
         port.want = 0;
         let vc = port.lead::<VCS>(channels, &mut turns[queue], (at, output), part);
         let flit = Single { queue, at, port: nth, output, tag, way, part };
-        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING>(flit, vc, now);
+        Clear { wiring, ports, downstream, flits, leaving }.pass::<VCS, PAUSING, false>(flit, vc, now);
         true
     }
 
@@ -152,11 +152,11 @@ impl Mesh<'_> {
             ports[nth].want = 0;
             let vc = ports[nth].lead::<VCS>(channels, &mut turns[queue], (at, output), part);
             let flit = Single { queue, at, port: nth, output, tag, way, part };
-            Clear { wiring, ports, downstream, flits, leaving }.send::<VCS, PAUSING>(flit, vc, now);
+            Clear { wiring, ports, downstream, flits, leaving }.send::<VCS, PAUSING, false>(flit, vc, now);
         }
         let input = &mut ports[queue / VCS];
         input.take_turns(at, in_turn(outputs, input.output_turn) as usize, VCS);
-        leaving.give_back(downstream, input.feed + (queue % VCS) as u32);
+        leaving.give_back::<false>(downstream, input.feed + (queue % VCS) as u32);
         leaving.resident += u64::from(outputs.count_ones()) - 1;
         true
     }

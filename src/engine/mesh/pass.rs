@@ -12,7 +12,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
         let flit = self.leave(at, place, output);
         let first = self.channel(output) + vc;
         let (port, downstream) = (&mut self.ports[self.first_port + output], &mut self.downstream[first]);
-        port.credited ^= u16::from(self.leaving.take_slot(downstream)) << vc;
+        port.credited ^= u16::from(self.leaving.take_slot::<false>(downstream)) << vc;
         if flit.is_tail() {
             port.owned &= !(1 << vc);
             port.held &= !(1 << at);
@@ -74,6 +74,6 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             self.followed.push_if(nth as u32, true);
         }
         let (port, vc) = (self.first_port + at / self.vcs(), at % self.vcs());
-        self.leaving.give_back(self.downstream, self.ports[port].feed + vc as u32);
+        self.leaving.give_back::<false>(self.downstream, self.ports[port].feed + vc as u32);
     }
 }

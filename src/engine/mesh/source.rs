@@ -120,7 +120,7 @@ impl Mesh<'_> {
             source.turn = source.vc + 1;
         }
         let downstream = &mut downstream[usize::from(source.vc)];
-        source.credited ^= u16::from(self.leaving.take_slot(downstream)) << source.vc;
+        source.credited ^= u16::from(self.leaving.take_slot::<false>(downstream)) << source.vc;
         source.idle_from = self.now + 1;
         self.flits[channel] += 1;
         self.leaving.pauses.take(FROM_UNITS, channel, self.now);
