@@ -9,7 +9,7 @@ use super::pool::Followed;
 use super::rivals::Rivals;
 use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::Part;
-use super::wiring::bits;
+use super::wiring::bits64;
 use crate::units::Cycle;
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
@@ -25,9 +25,9 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             left &= left - 1;
             let (tile, output) = wiring.place_of(nth);
             let (router, want) = (&mut routers[tile], ports[nth].want);
+            let (first, torn) = (tile << wiring.queue_bits, want & router.torn);
             let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-            let crowded = want & router.odd() != 0
-                || (VCS == 2 && want & router.torn != 0 && has_to_choose(&ports[nth - output..], output, asked));
+            let crowded = want & router.odd() != 0 || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], torn, asked));
             let port = &mut ports[nth];
             let open = !PAUSING || leaving.pauses.is_open(nth, now);
             if PAUSING && VCS == 1 {
@@ -38,7 +38,6 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 port.wait(&mut downstream[nth], leaving, nth, now);
                 continue;
             }
-            let first = tile << wiring.queue_bits;
             if crowded || !open {
                 // A longer packet without rivals goes on into the virtual channel that it holds.
                 let long = port.want & router.long;
@@ -212,13 +211,11 @@ pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
     if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
 }
 
-/// Whether a port may have to choose between an output of a router and another one of those that are `asked` for, whose queue there
-/// wants the one and whose other queue wants the other.
+/// Whether a port has to choose between an output that some queues of `torn` pairs want and another one of those that are `asked`
+/// for: the queue beside one of them wants that.
 #[inline]
-fn has_to_choose(ports: &[Port], output: usize, asked: u32) -> bool {
-    let want = ports[output].want;
-    let beside = (want & 0x5555_5555_5555_5555) << 1 | (want >> 1 & 0x5555_5555_5555_5555);
-    bits(asked & !(1 << output)).any(|other| ports[other as usize].want & beside != 0)
+fn has_to_choose(queues: &[Queue], torn: u64, asked: u32) -> bool {
+    bits64(torn).any(|at| queues[at as usize ^ 1].front.outputs & asked != 0)
 }
 
 /// Whether of the queues that want something one is `long`, the only one of them and of its port, and takes this output only.
