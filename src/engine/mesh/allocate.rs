@@ -388,13 +388,13 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
 /// The queues whose packets hold those of an output's virtual channels that are `ready`.
 #[inline]
 pub(super) fn owners(ready: u16, channels: &[Downstream]) -> u64 {
-    channels.iter().zip(0..).fold(0, |queues, (channel, vc)| queues | u64::from(ready >> vc & 1) << channel.owner)
+    channels.iter().zip(0..).fold(0, |queues, (channel, vc)| queues | u64::from(ready >> vc & 1) << channel.owner())
 }
 
 /// The one of an output's virtual channels that the packet of a queue holds.
 #[inline]
 pub(super) fn held_vc(owned: u16, downstream: &[Downstream], at: usize) -> usize {
-    let own = |vc: usize| (owned >> vc & 1 != 0) & (usize::from(downstream[vc].owner) == at);
+    let own = |vc: usize| (owned >> vc & 1 != 0) & (downstream[vc].owner() == at);
     match downstream.len() {
         1 => 0,
         2 => usize::from(own(1)),

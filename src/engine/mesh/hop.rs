@@ -96,7 +96,7 @@ impl Mesh<'_> {
             // It may have left with others of its router.
             if leaving.pauses.is_open(nth, now) {
                 let tile = nth >> wiring.port_bits;
-                let from = (tile << wiring.queue_bits) + usize::from(downstream[nth].owner);
+                let from = (tile << wiring.queue_bits) + downstream[nth].owner();
                 let router = &mut routers[tile];
                 let more = Clear { wiring, ports, downstream, flits, leaving }.release::<1, PAUSING>(
                     &mut Behind { router, queues, followed },

@@ -69,7 +69,6 @@ impl<const VCS: usize> Rivals<'_, VCS> {
             let (at, takes, channel) = (offers[vc], takes[vc], &mut self.channels[vc]);
             port.owned |= u16::from(takes) << vc;
             port.held |= u64::from(takes) << (at % MOST_QUEUES);
-            channel.owner = select_unpredictable(takes, at as u8, channel.owner);
             channel.turn = select_unpredictable(takes, at as u8 + 1, channel.turn);
             if VCS > 1 {
                 let turn = &mut self.turns[at];
@@ -99,7 +98,7 @@ impl Port {
     pub fn give(&mut self, channel: &mut Downstream, at: usize, vc: usize) {
         self.owned |= 1 << vc;
         self.held |= 1 << at;
-        (channel.owner, channel.turn) = (at as u8, at as u8 + 1);
+        channel.turn = at as u8 + 1;
     }
 }
 

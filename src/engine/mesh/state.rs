@@ -1,6 +1,6 @@
 //! What is known of a router: few words, those that are needed together beside each other.
 
-use super::wiring::{SIDES, Wiring};
+use super::wiring::{MOST_QUEUES, SIDES, Wiring};
 use super::{NOTHING, Way};
 
 /// A part of a packet in a router.
@@ -144,15 +144,20 @@ impl Queue {
 pub(super) struct Downstream {
     /// Free slots.
     pub credits: u16,
-    /// The queue of the upstream router whose packet holds it.
-    pub owner: u8,
-    /// The queue of the upstream router whose turn it is.
+    /// One more than the queue of the upstream router whose packet holds it, or has held it last: the queue whose turn is next. 0
+    /// before the first one.
     pub turn: u8,
 }
 
 impl Downstream {
     pub fn free(credits: u16) -> Self {
-        Self { credits, owner: 0, turn: 0 }
+        Self { credits, turn: 0 }
+    }
+
+    /// The queue of the upstream router whose packet holds it, if any does.
+    #[inline(always)]
+    pub fn owner(self) -> usize {
+        usize::from(self.turn.wrapping_sub(1)) % MOST_QUEUES
     }
 
     /// Takes a slot back that is free again, where there are so many others; otherwise it has to wait until it has come.
