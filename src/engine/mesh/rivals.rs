@@ -56,19 +56,18 @@ impl<const VCS: usize> Rivals<'_, VCS> {
     #[inline(always)]
     pub fn share(&mut self, able: [u64; VCS], free: u16) {
         let first = self.output * VCS;
-        let mut offers: [usize; VCS] = from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize);
-        let mut takes: [bool; VCS] = from_fn(|vc| (free >> vc & 1 != 0) & (able[vc] != 0));
+        let offers: [usize; VCS] =
+            from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize % MOST_QUEUES);
+        let mut takes = (0..VCS).fold(0, |some, vc| some | u16::from(able[vc] != 0) << vc) & free;
         if VCS == 2 {
-            let same = takes[0] & takes[1] & (offers[0] == offers[1]);
-            offers = offers.map(|at| at % MOST_QUEUES);
-            let second = usize::from(self.turns[offers[0]]) == first + 1;
-            takes = from_fn(|vc| takes[vc] & !(same & (second == (vc == 0))));
+            let same = u16::from((takes == 3) & (offers[0] == offers[1]));
+            takes &= !(same << u16::from(usize::from(self.turns[offers[0]]) != first + 1));
         }
         let port = &mut self.ports[self.nth];
+        port.owned |= takes;
+        port.held |= (0..VCS).fold(0, |held, vc| held | u64::from(takes >> vc & 1) << offers[vc]);
         for vc in 0..VCS {
-            let (at, takes, channel) = (offers[vc], takes[vc], &mut self.channels[vc]);
-            port.owned |= u16::from(takes) << vc;
-            port.held |= u64::from(takes) << (at % MOST_QUEUES);
+            let (at, takes, channel) = (offers[vc], takes >> vc & 1 != 0, &mut self.channels[vc]);
             channel.turn = select_unpredictable(takes, at as u8 + 1, channel.turn);
             if VCS > 1 {
                 let turn = &mut self.turns[at];
