@@ -128,7 +128,8 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     #[inline]
     fn step_up(&mut self) {
         let Self { wiring, now, routers, ports, queues, ready, downstream, leaving, followed, awake, .. } = self;
-        let mut line = Line::<VCS, PAUSING> { wiring, now: *now, routers, ports, queues, ready, downstream, awake, leaving };
+        let mut line =
+            Line::<VCS, PAUSING> { wiring, now: *now, routers, ports, queues, ready, downstream, awake, leaving };
         followed.drain().iter().for_each(|&at| line.step_up(at as usize));
     }
 

@@ -25,9 +25,10 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             left &= left - 1;
             let (tile, output) = wiring.place_of(nth);
             let (router, want) = (&mut routers[tile], ports[nth].want);
-            let (first, torn) = (tile << wiring.queue_bits, want & router.torn);
+            let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
             let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-            let crowded = want & router.odd() != 0 || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], torn, asked));
+            let crowded =
+                want & odd != 0 || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], (torn, odd), asked));
             let port = &mut ports[nth];
             let open = !PAUSING || leaving.pauses.is_open(nth, now);
             if PAUSING && VCS == 1 {
@@ -211,11 +212,12 @@ pub(super) fn of_port<const VCS: usize>(own: usize) -> u64 {
     if VCS == 2 { 0b11 << (own & !1) } else { 1 << own }
 }
 
-/// Whether a port has to choose between an output that some queues of `torn` pairs want and another one of those that are `asked`
-/// for: the queue beside one of them wants that.
+/// Whether a port may have to choose between an output that some queues of `torn` pairs want and another one of those that are
+/// `asked` for: the queue beside one of them wants that, or is `odd`, so that flits behind its first one may.
 #[inline]
-fn has_to_choose(queues: &[Queue], torn: u64, asked: u32) -> bool {
-    bits64(torn).any(|at| queues[at as usize ^ 1].front.outputs & asked != 0)
+fn has_to_choose(queues: &[Queue], (torn, odd): (u64, u64), asked: u32) -> bool {
+    let wants = |beside: u32| odd >> beside & 1 != 0 || queues[beside as usize].front.outputs & asked != 0;
+    bits64(torn).any(|at| wants(at ^ 1))
 }
 
 /// Whether of the queues that want something one is `long`, the only one of them and of its port, and takes this output only.
@@ -373,7 +375,8 @@ mod tests {
 
     #[test]
     fn short_cuts_lead_where_the_allocator_does() {
-        for (vcs, interval, buffer) in [(1, 1, 8), (1, 2, 2), (1, 7, 3), (1, 41, 8), (1, 150, 2), (2, 1, 2), (2, 7, 8)]
+        for (vcs, interval, buffer) in
+            [(1, 1, 8), (1, 2, 2), (1, 7, 3), (1, 41, 8), (1, 150, 2), (2, 1, 2), (2, 1, 8), (2, 7, 8)]
         {
             for multicast in [Multicast::Unicast, Multicast::Tree] {
                 let mut wiring = Wiring::new(&cores(multicast, vcs, buffer), &timing(interval)).unwrap();

@@ -56,8 +56,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
     #[inline(always)]
     pub fn share(&mut self, able: [u64; VCS], free: u16) {
         let first = self.output * VCS;
-        let offers: [usize; VCS] =
-            from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize % MOST_QUEUES);
+        let offers: [usize; VCS] = from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize % MOST_QUEUES);
         let mut takes = (0..VCS).fold(0, |some, vc| some | u16::from(able[vc] != 0) << vc) & free;
         if VCS == 2 {
             let same = u16::from((takes == 3) & (offers[0] == offers[1]));
