@@ -177,9 +177,10 @@ impl Mesh<'_> {
             let empty = VCS != 0 && line.routers[tile].occupied & of_port::<VCS>(own) == 0;
             let (port, moves) = if let Some(output) = wiring.only_output(flit.way, tile) {
                 let port = first + output as usize;
-                let open = !PAUSING || flit.part == Part::ONLY && (VCS != 1 || line.leaving.pauses.is_open(port, now));
-                line.ports[port].want |= u64::from(empty & open) << own;
-                (port as u32, empty & open)
+                let moves = empty
+                    && (!PAUSING || flit.part == Part::ONLY && (VCS != 1 || line.leaving.pauses.is_open(port, now)));
+                line.ports[port].want |= u64::from(moves) << own;
+                (port as u32, moves)
             } else {
                 if empty && !PAUSING {
                     for output in bits(wiring.outputs(flit.way, tile)) {
@@ -227,7 +228,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
     }
 
     /// Those of the flits that have come which wait take their places in queues, all of them behind others at first: which queues had
-    /// none before, nobody could foresee.
+    /// none before, nobody could foresee. Behind links that pause, most have none.
     #[inline(always)]
     fn line_up(&mut self, flits: &[Arrival], waiting: &mut [Newcomer]) {
         let mut firsts = 0;
@@ -239,10 +240,16 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
             } else {
                 1 << (port as usize & self.wiring.port_mask)
             };
+            let flit = Flit { tag, way, outputs, index: part.index(), of: part.of() };
             let queue = &mut self.queues[at as usize];
-            let pool = &mut self.leaving.pool;
             queue.len += 1;
-            let place = pool.add(Flit { tag, way, outputs, index: part.index(), of: part.of() });
+            if PAUSING && queue.len == 1 {
+                queue.front = flit;
+                self.be_first(at as usize, flit);
+                continue;
+            }
+            let pool = &mut self.leaving.pool;
+            let place = pool.add(flit);
             let alone = queue.second == NOTHING;
             pool.get_mut(select_unpredictable(alone, NOBODY, queue.last)).next = place;
             queue.second = select_unpredictable(alone, place, queue.second);
@@ -255,11 +262,18 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
         }
         for nth in 0..firsts {
             let at = waiting[nth].flit as usize;
-            if let Some(ready) = self.ready.get_mut(at) {
-                *ready = self.now + self.wiring.timing.head_cycles.saturating_sub(1);
-            }
-            self.advance(at, self.now);
+            let flit = self.advance(at);
+            self.be_first(at, flit);
         }
+    }
+
+    /// A flit that has just come is the first one of a queue.
+    #[inline(always)]
+    fn be_first(&mut self, at: usize, flit: Flit) {
+        if let Some(ready) = self.ready.get_mut(at) {
+            *ready = self.now + self.wiring.timing.head_cycles.saturating_sub(1);
+        }
+        self.come_first(at, flit, self.now);
     }
 
     /// The next flit of a queue comes to its front, when the one before has left.
@@ -268,16 +282,17 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
         if let Some(ready) = self.ready.get_mut(at) {
             *ready = self.now + self.wiring.timing.head_cycles;
         }
-        self.advance(at, self.now + 1);
+        let flit = self.advance(at);
+        self.come_first(at, flit, self.now + 1);
     }
 
-    /// The next flit of a queue comes to its front, and asks for its outputs from a cycle on.
+    /// Puts the next flit of a queue to its front, and gives it.
     #[inline(always)]
-    fn advance(&mut self, at: usize, from: Cycle) {
+    fn advance(&mut self, at: usize) -> Flit {
         let queue = &mut self.queues[at];
         let next = self.leaving.pool.take(queue.second);
         (queue.front, queue.second) = (next.flit, next.next);
-        self.come_first(at, next.flit, from);
+        next.flit
     }
 
     /// A flit that is the first of a router's queue asks for its outputs, from a cycle on.
