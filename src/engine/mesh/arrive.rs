@@ -260,8 +260,8 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
                 self.follow(at as usize, outputs);
             }
         }
-        for nth in 0..firsts {
-            let at = waiting[nth].flit as usize;
+        for first in &waiting[..firsts] {
+            let at = first.flit as usize;
             let flit = self.advance(at);
             self.be_first(at, flit);
         }

@@ -133,7 +133,7 @@ pub struct Mesh<'w> {
     reached: Reached,
     /// Virtual channels that have a free slot again, until those who wait for one are woken.
     revived: Vec<u32>,
-    /// Queues whose next flits come to the front at the end of the visits of a cycle.
+    /// Queues whose next flits come to the front once all outputs of their routers have been looked at.
     followed: Followed,
     /// Memory for those flits of a cycle that may move on at once.
     newcomers: Vec<Newcomer>,

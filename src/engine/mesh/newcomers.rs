@@ -13,7 +13,7 @@ use crate::units::Cycle;
 /// A flit that has just come into a port without any, and may move on at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Newcomer {
-    /// Which one it is of those that have come.
+    /// Which one it is of those that have come; of those that wait and are the first ones of their queues, the queue.
     pub flit: u32,
     /// The port that it asks for, or [`SEVERAL`].
     pub port: u32,

@@ -20,7 +20,7 @@ pub(super) struct Pool {
     free: u32,
 }
 
-/// Queues whose next flits come to the front at the end of a cycle.
+/// Queues whose next flits come to the front once their routers have been looked at.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Followed {
     /// One more than there are queues, since one that is not added is written, too.

@@ -65,8 +65,8 @@ impl<const VCS: usize> Rivals<'_, VCS> {
         let port = &mut self.ports[self.nth];
         port.owned |= takes;
         port.held |= (0..VCS).fold(0, |held, vc| held | u64::from(takes >> vc & 1) << offers[vc]);
-        for vc in 0..VCS {
-            let (at, takes, channel) = (offers[vc], takes >> vc & 1 != 0, &mut self.channels[vc]);
+        for (vc, (at, channel)) in offers.into_iter().zip(&mut *self.channels).enumerate() {
+            let takes = takes >> vc & 1 != 0;
             channel.turn = select_unpredictable(takes, at as u8 + 1, channel.turn);
             if VCS > 1 {
                 let turn = &mut self.turns[at];
