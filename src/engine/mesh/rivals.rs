@@ -54,6 +54,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
     /// Offers every free virtual channel to the head whose turn it is, of those that are `able` to use it; each head takes one of
     /// those it is offered. Without a branch on who that is, which nobody could foresee.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "three arrays are gone through together")]
     pub fn share(&mut self, able: [u64; VCS], free: u16) {
         let first = self.output * VCS;
         let offers: [usize; VCS] = from_fn(|vc| in_turn64(able[vc], self.channels[vc].turn) as usize % MOST_QUEUES);
@@ -65,8 +66,8 @@ impl<const VCS: usize> Rivals<'_, VCS> {
         let port = &mut self.ports[self.nth];
         port.owned |= takes;
         port.held |= (0..VCS).fold(0, |held, vc| held | u64::from(takes >> vc & 1) << offers[vc]);
-        for (vc, (at, channel)) in offers.into_iter().zip(&mut *self.channels).enumerate() {
-            let takes = takes >> vc & 1 != 0;
+        for vc in 0..VCS {
+            let (at, takes, channel) = (offers[vc], takes >> vc & 1 != 0, &mut self.channels[vc]);
             channel.turn = select_unpredictable(takes, at as u8 + 1, channel.turn);
             if VCS > 1 {
                 let turn = &mut self.turns[at];
