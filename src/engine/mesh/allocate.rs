@@ -119,7 +119,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
         if again != 0 {
             self.awake.wake_all(word, again);
         }
-        if VCS != 0 && !PAUSING && !self.followed.is_empty() {
+        if !PAUSING && !self.followed.is_empty() {
             self.step_up();
         }
     }
@@ -128,9 +128,8 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
     #[inline]
     fn step_up(&mut self) {
         let Self { wiring, now, routers, ports, queues, ready, downstream, leaving, followed, awake, .. } = self;
-        let mut line =
-            Line::<VCS, PAUSING> { wiring, now: *now, routers, ports, queues, ready, downstream, awake, leaving };
-        followed.drain().iter().for_each(|&at| line.step_up(at as usize));
+        Line::<VCS, PAUSING> { wiring, now: *now, routers, ports, queues, ready, downstream, awake, leaving }
+            .step_up(followed);
     }
 
     /// Moves what a router can move to the outputs that are `wanted`; the outputs that should be looked at in the next cycle, too.

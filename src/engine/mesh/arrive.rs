@@ -4,7 +4,7 @@ use super::awake::Awake;
 use super::events::Leaving;
 use super::hop::of_port;
 use super::newcomers::{Newcomer, SEVERAL};
-use super::pool::NOBODY;
+use super::pool::{Followed, NOBODY};
 use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::{Arrival, Part};
 use super::wiring::{Wiring, bits};
@@ -157,8 +157,8 @@ impl Mesh<'_> {
         }
     }
 
-    /// Flits come into their queues. Those that come into ports without any may move on at once: they are noted in `newcomers`,
-    /// which has room for all, instead. How many these are.
+    /// Flits come into their queues. Those that come into ports without any may move on at once: they are noted at the beginning of
+    /// `newcomers`, which has room for all, instead. How many these are.
     #[inline(never)]
     fn enqueue<const VCS: usize, const PAUSING: bool>(
         &mut self,
@@ -201,8 +201,7 @@ impl Mesh<'_> {
     /// The next flits of queues whose first ones have left come to the front.
     pub(super) fn step_up<const VCS: usize, const PAUSING: bool>(&mut self, now: Cycle) {
         let mut followed = std::mem::take(&mut self.followed);
-        let mut line = Line::<VCS, PAUSING>::of(self, now);
-        followed.drain().iter().for_each(|&at| line.step_up(at as usize));
+        Line::<VCS, PAUSING>::of(self, now).step_up(&mut followed);
         self.followed = followed;
     }
 }
@@ -254,14 +253,14 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
             pool.get_mut(select_unpredictable(alone, NOBODY, queue.last)).next = place;
             queue.second = select_unpredictable(alone, place, queue.second);
             queue.last = place;
-            waiting[firsts].flit = at;
+            waiting[firsts] = waiting[nth];
             firsts += usize::from(queue.len == 1);
             if part.index() > 0 && self.wiring.cut_through() {
                 self.follow(at as usize, outputs);
             }
         }
         for first in &waiting[..firsts] {
-            let at = first.flit as usize;
+            let at = flits[first.flit as usize].queue as usize;
             let flit = self.advance(at);
             self.be_first(at, flit);
         }
@@ -276,14 +275,17 @@ impl<'a, const VCS: usize, const PAUSING: bool> Line<'a, VCS, PAUSING> {
         self.come_first(at, flit, self.now);
     }
 
-    /// The next flit of a queue comes to its front, when the one before has left.
+    /// The next flits of queues come to their fronts, when those before have left.
     #[inline(always)]
-    pub fn step_up(&mut self, at: usize) {
-        if let Some(ready) = self.ready.get_mut(at) {
-            *ready = self.now + self.wiring.timing.head_cycles;
+    pub fn step_up(&mut self, followed: &mut Followed) {
+        for &at in followed.drain() {
+            let at = at as usize;
+            if let Some(ready) = self.ready.get_mut(at) {
+                *ready = self.now + self.wiring.timing.head_cycles;
+            }
+            let flit = self.advance(at);
+            self.come_first(at, flit, self.now + 1);
         }
-        let flit = self.advance(at);
-        self.come_first(at, flit, self.now + 1);
     }
 
     /// Puts the next flit of a queue to its front, and gives it.

@@ -135,7 +135,7 @@ pub struct Mesh<'w> {
     revived: Vec<u32>,
     /// Queues whose next flits come to the front once all outputs of their routers have been looked at.
     followed: Followed,
-    /// Memory for those flits of a cycle that may move on at once.
+    /// Memory for the flits that come in a cycle: those that may move on at once, then those that wait.
     newcomers: Vec<Newcomer>,
     /// Outputs whose links can take a flit again, over one virtual channel, and whose holders leave at the end of the visits.
     departing: Vec<u32>,
@@ -287,7 +287,7 @@ impl<'w> Mesh<'w> {
         if PAUSING && VCS == 1 && !self.departing.is_empty() {
             self.depart::<PAUSING>(now);
         }
-        if !self.followed.is_empty() {
+        if PAUSING && !self.followed.is_empty() {
             self.step_up::<VCS, PAUSING>(now);
         }
     }

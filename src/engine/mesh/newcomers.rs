@@ -10,10 +10,10 @@ use super::wiring::{Wiring, bits};
 use super::{Mesh, NOTHING};
 use crate::units::Cycle;
 
-/// A flit that has just come into a port without any, and may move on at once.
+/// A flit that has just come: into a port without any, so that it may move on at once, or to wait.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Newcomer {
-    /// Which one it is of those that have come; of those that wait and are the first ones of their queues, the queue.
+    /// Which one it is of those that have come.
     pub flit: u32,
     /// The port that it asks for, or [`SEVERAL`].
     pub port: u32,
