@@ -53,7 +53,6 @@ impl Done {
 
     /// Notes what is fired in a step, if anything is, without a branch on it.
     #[inline(always)]
-    #[cfg(target_arch = "x86_64")]
     pub fn note_any(&mut self, step: usize, fired: (u64, u64)) {
         let last = if fired == (0, 0) { self.last } else { step + 1 };
         self.note(step, fired);
@@ -106,18 +105,24 @@ impl<'a> Marks<'a> {
         self.done.last = self.done.last.max(done.last);
     }
 
-    /// Puts words of what is fired in a step, from 0.
+    /// Puts one word of what is fired in each step from one on, of which every `pitch`th word holds a step.
     #[inline(always)]
-    pub fn put(&mut self, step: usize, (plus, minus): (&[u64], &[u64])) {
-        let (row, half) = (&mut self.bits[step * self.row..][..self.row], self.row / 2);
-        let (mut above, mut below) = (0, 0);
-        for word in 0..half {
-            (row[word], row[half + word]) = (plus[word], minus[word]);
-            above += plus[word].count_ones();
-            below += minus[word].count_ones();
+    pub fn put(&mut self, (step, word): (usize, usize), fired: (&[u64], &[u64]), pitch: usize) {
+        let mut done = Done::default();
+        let (plus, minus) = (fired.0, &fired.1[..fired.0.len()]);
+        let (mut from, mut to) = (0, step * self.row + word);
+        let (bits, half) = (&mut *self.bits, self.row / 2);
+        for step in step.. {
+            if from >= plus.len() {
+                break;
+            }
+            let fired = (plus[from], minus[from]);
+            bits[to + half] = fired.1;
+            bits[to] = fired.0;
+            done.note_any(step, fired);
+            (from, to) = (from + pitch, to + 2 * half);
         }
-        let last = if above + below > 0 { step + 1 } else { 0 };
-        self.add(Done { last, positive: above, negative: below });
+        self.add(done);
     }
 
     /// All that was fired.

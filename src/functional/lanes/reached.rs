@@ -110,19 +110,19 @@ impl<'a> Reached<'a> {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     fn lay_avx512(&mut self, row: (usize, usize), sent: &Sent) {
         self.lay_in::<__m512i>(row, sent);
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     fn track_avx512(&mut self, slots: &[usize], signs: [&mut [u64]; 2]) -> usize {
         self.track_in::<__m512i>(slots, signs)
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     fn largest_avx512(&self, channels: usize, largest: &mut [u8]) {
         let (mut at, one) = (0, _mm512_set1_epi8(1));
         for largest in largest.chunks_exact_mut(channels) {
@@ -147,9 +147,7 @@ impl<'a> Reached<'a> {
         self.counts.fill(0);
         for step in 0..last {
             for at in self.row.sending.clone().step_by(WORDS) {
-                let plus = B::gather(sent, (at, step), 0);
-                let minus = B::gather(sent, (at, step), sent.negative);
-                self.step::<B>((at, step), [plus, minus]);
+                self.step::<B>((at, step), B::gather(sent, (at, step)));
             }
             // no count is larger than the steps so far; all are there after the last one
             for most in 0..if step + 1 < last { self.most.min(step + 1) } else { self.most } {
@@ -225,8 +223,8 @@ impl<'a> Reached<'a> {
 trait Bits: Copy {
     /// Those of words from a place on.
     fn load(words: &[u64], at: usize) -> Self;
-    /// Those of a row from a place on in a step, so far from the positive ones.
-    fn gather(sent: &Sent, at: (usize, usize), beyond: usize) -> Self;
+    /// Positive and negative spikes of a row, from a place on, in a step.
+    fn gather(sent: &Sent, at: (usize, usize)) -> [Self; 2];
     fn store(self, words: &mut [u64], at: usize);
     fn none() -> Self;
     fn or(self, other: Self) -> Self;
@@ -246,10 +244,12 @@ impl Bits for [u64; WORDS] {
         words[at..at + WORDS].copy_from_slice(&self);
     }
     #[inline(always)]
-    fn gather(sent: &Sent, (at, step): (usize, usize), beyond: usize) -> Self {
-        std::array::from_fn(|lane| {
-            let place = sent.firsts[at + lane] as usize + step * sent.pitch + beyond;
-            if sent.lasts[at + lane] > step as u64 { sent.bits[place] } else { 0 }
+    fn gather(sent: &Sent, (at, step): (usize, usize)) -> [Self; 2] {
+        [0, sent.negative].map(|beyond| {
+            std::array::from_fn(|lane| {
+                let place = sent.firsts[at + lane] as usize + step * sent.pitch + beyond;
+                if sent.lasts[at + lane] > step as u64 { sent.bits[place] } else { 0 }
+            })
         })
     }
     #[inline(always)]
@@ -274,6 +274,20 @@ impl Bits for [u64; WORDS] {
     }
 }
 
+/// Pairs of words that begin at the places of some lanes.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+unsafe fn pairs(words: *const u64, places: &[u64], lanes: [usize; 4]) -> __m512i {
+    // SAFETY: the caller has asked for words that are there
+    unsafe {
+        let pairs = _mm512_castsi128_si512(_mm_loadu_si128(words.add(places[lanes[0]] as usize).cast()));
+        let pairs = _mm512_inserti64x2::<1>(pairs, _mm_loadu_si128(words.add(places[lanes[1]] as usize).cast()));
+        let pairs = _mm512_inserti64x2::<2>(pairs, _mm_loadu_si128(words.add(places[lanes[2]] as usize).cast()));
+        _mm512_inserti64x2::<3>(pairs, _mm_loadu_si128(words.add(places[lanes[3]] as usize).cast()))
+    }
+}
+
 // SAFETY of all below: these are only used where the processor was asked for them, and slices hold a register
 #[cfg(target_arch = "x86_64")]
 impl Bits for __m512i {
@@ -286,14 +300,32 @@ impl Bits for __m512i {
         unsafe { _mm512_storeu_si512(words[at..at + WORDS].as_mut_ptr().cast(), self) }
     }
     #[inline(always)]
-    fn gather(sent: &Sent, (at, step): (usize, usize), beyond: usize) -> Self {
+    fn gather(sent: &Sent, (at, step): (usize, usize)) -> [Self; 2] {
         let (first, last) = (Self::load(sent.firsts, at), Self::load(sent.lasts, at));
         // only words that are there are loaded
         unsafe {
-            let place = _mm512_add_epi64(first, _mm512_set1_epi64((step * sent.pitch + beyond) as i64));
+            let place = _mm512_add_epi64(first, _mm512_set1_epi64((step * sent.pitch) as i64));
             let sends = _mm512_cmpgt_epu64_mask(last, _mm512_set1_epi64(step as i64));
-            let there = _mm512_mask_cmplt_epu64_mask(sends, place, _mm512_set1_epi64(sent.bits.len() as i64));
-            _mm512_mask_i64gather_epi64::<8>(_mm512_setzero_si512(), there, place, sent.bits.as_ptr().cast())
+            let end = _mm512_set1_epi64(sent.bits.len() as i64 - sent.negative as i64);
+            let there = _mm512_cmplt_epu64_mask(place, end);
+            let (from, firsts) = (sent.bits.as_ptr().add(step * sent.pitch), &sent.firsts[at..at + WORDS]);
+            if there == 0xff && sent.negative == 1 {
+                // the signs of a position lie beside each other
+                let (low, high) = (pairs(from, firsts, [0, 1, 2, 3]), pairs(from, firsts, [4, 5, 6, 7]));
+                let lanes = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0);
+                let plus = _mm512_maskz_permutex2var_epi64(sends, low, lanes, high);
+                let lanes = _mm512_add_epi64(lanes, _mm512_set1_epi64(1));
+                return [plus, _mm512_maskz_permutex2var_epi64(sends, low, lanes, high)];
+            }
+            if there == 0xff && sent.negative == 2 {
+                // as do both words of a sign
+                let (plus, minus) = (pairs(from, firsts, [0, 2, 4, 6]), pairs(from.add(2), firsts, [0, 2, 4, 6]));
+                return [_mm512_maskz_mov_epi64(sends, plus), _mm512_maskz_mov_epi64(sends, minus)];
+            }
+            let (sends, none, bits) = (sends & there, Self::none(), sent.bits.as_ptr());
+            let beyond = _mm512_add_epi64(place, _mm512_set1_epi64(sent.negative as i64));
+            let plus = _mm512_mask_i64gather_epi64::<8>(none, sends, place, bits.cast());
+            [plus, _mm512_mask_i64gather_epi64::<8>(none, sends, beyond, bits.cast())]
         }
     }
     #[inline(always)]

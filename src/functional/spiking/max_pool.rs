@@ -16,7 +16,7 @@ pub(super) struct Windows {
     /// Input positions under each window.
     covered: Vec<Vec<u32>>,
     /// Windows over each input position.
-    over: Vec<u64>,
+    over: Vec<u32>,
     columns: Columns,
 }
 
@@ -27,7 +27,7 @@ impl Windows {
         for position in source.whole().positions {
             taps.of(position).iter().for_each(|tap| covered[tap.position as usize].push(position));
         }
-        let over = source.whole().positions.map(|position| taps.of(position).len() as u64).collect();
+        let over = source.whole().positions.map(|position| taps.of(position).len() as u32).collect();
         Self { covered, over, columns: Columns::new(window, source, output) }
     }
 }
@@ -47,14 +47,12 @@ pub(super) fn run(
     };
     let delay = options.schedule.delay();
     let mut ran = Ran::new(grid, last_input, options.time_steps);
-    ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
     let mut spikes = Firing::new(level, grid, steps);
     let sent = steps.saturating_sub(delay);
     match source.singles() {
         // counts of single spikes are no larger than the steps, and change by one
         Some(singles) if steps <= i8::MAX as u32 => {
-            let operations = (0..).zip(&windows.over).map(|(at, over)| over * u64::from(singles.sent_by(at, sent)));
-            ran.operations += operations.sum::<u64>();
+            ran.operations = singles.weighed(&windows.over, sent);
             ran.values = Values::Bytes(windows.columns.run(singles, (sent as usize, delay as usize), &mut spikes));
             ran.train = Train::spikes(grid, spikes);
             if options.record {
@@ -62,9 +60,10 @@ pub(super) fn run(
             }
         }
         Some(_) | None => {
-            for (position, over) in (0..).zip(&windows.over) {
+            ran.values = Values::counts(grid.neurons(), if source.singles().is_some() { steps } else { u32::MAX });
+            for (position, &over) in (0..).zip(&windows.over) {
                 let sends = (1..=sent).map(|step| source.senders(position, step));
-                ran.operations += over * sends.sum::<usize>() as u64;
+                ran.operations += u64::from(over) * sends.sum::<usize>() as u64;
             }
             let maxima = maxima(windows, (source, steps, delay), grid.channels as usize);
             changes(name, &maxima, (grid, options.record), &mut spikes, &mut ran)?;

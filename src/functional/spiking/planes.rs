@@ -91,10 +91,7 @@ impl Planes {
             .map(|(position, &place)| Spread { rows: spikes.rows(position, steps), first: each * place as usize });
         let (size, bytes) = ((each * self.channels, each * self.size), bytemuck::cast_slice_mut(&mut groups));
         spread(spikes.level(), positions, size, bytes);
-        let mut landed = 0;
-        for (position, &reached) in self.reached.iter().enumerate() {
-            landed += u64::from(reached) * u64::from(spikes.sent_by(position, steps));
-        }
+        let landed = spikes.weighed(&self.reached, steps);
         (Plane { groups, steps, lasts: lasts(self.window, self.source, (spikes.lasts(), steps)), gain }, landed)
     }
 

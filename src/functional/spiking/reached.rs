@@ -13,10 +13,20 @@ pub(super) struct Columns {
     output: Grid,
     /// Words of a position.
     words: usize,
-    /// Where the words of each position of a row lie.
-    places: Vec<usize>,
+    /// Where each word of a row of positions lies.
+    lanes: Vec<Lane>,
     /// The row of positions, and of windows.
     row: WordRow,
+}
+
+/// A word of a row of positions.
+#[derive(Debug)]
+struct Lane {
+    /// Its place.
+    lane: usize,
+    /// Its position, and which one it is there.
+    x: usize,
+    word: usize,
 }
 
 impl Columns {
@@ -29,13 +39,15 @@ impl Columns {
         let begin = (padding..padding + own).map(|x| x % stride * length + x / stride).min().unwrap_or(0);
         let shift = (begin * words).next_multiple_of(WORDS) - begin * words;
         let place = |x: usize| (x % stride * length + x / stride) * words + shift;
-        let (places, taps): (Vec<_>, Vec<_>) =
-            ((padding..padding + own).map(place).collect(), (0..width).map(place).collect());
+        let lane = |(x, word)| Lane { lane: place(padding + x) + word, x, word };
+        let lanes: Vec<_> = (0..own).flat_map(|x| (0..words).map(move |word| (x, word))).map(lane).collect();
+        let taps: Vec<_> = (0..width).map(place).collect();
         let across = (outputs * words).next_multiple_of(WORDS);
-        let end = |places: &[usize], length: usize| places.iter().max().map_or(0, |place| place + length);
-        let sending = begin * words + shift..end(&places, words).next_multiple_of(WORDS);
-        let size = end(&taps, across).next_multiple_of(WORDS).max(sending.end);
-        Self { window, source, output, words, places, row: WordRow { size, sending, across, taps } }
+        let end = lanes.iter().map(|lane| lane.lane + 1).max().unwrap_or(0);
+        let sending = begin * words + shift..end.next_multiple_of(WORDS);
+        let seen = taps.iter().max().map_or(0, |tap| tap + across);
+        let size = seen.next_multiple_of(WORDS).max(sending.end);
+        Self { window, source, output, words, lanes, row: WordRow { size, sending, across, taps } }
     }
 
     /// Fires the changes of the largest counts of what arrives in the first steps, each `delay` steps later; gives the counts in
@@ -70,15 +82,13 @@ impl Columns {
     /// Finds where the words of a row of positions begin, and in which step they end; gives the last one of these.
     #[inline(always)]
     fn find(&self, y: usize, spikes: &Spikes, steps: usize, [firsts, lasts]: [&mut [u64]; 2]) -> usize {
-        let (first, mut all) = (y * self.source.width as usize, 0);
-        for (position, &place) in (first..).zip(&self.places) {
-            let (begin, last) = spikes.place(position);
-            let last = (last as usize).min(steps);
-            let pairs = firsts[place..].iter_mut().zip(&mut lasts[place..]).take(self.words);
-            pairs.zip(begin as u64..).for_each(|(pair, begin)| (*pair.0, *pair.1) = (begin, last as u64));
-            all = all.max(last);
+        let across = self.source.width as usize;
+        let (begins, ends) = spikes.places(y * across..(y + 1) * across);
+        for &Lane { lane, x, word } in &self.lanes {
+            firsts[lane] = (2 * self.words * begins[x] + word) as u64;
+            lasts[lane] = u64::from(ends[x]).min(steps as u64);
         }
-        all
+        ends.iter().fold(0, |last, &end| last.max(end as usize)).min(steps)
     }
 
     /// Fires what changes in a row of windows, with `left` rows to come, this one included.
@@ -87,9 +97,9 @@ impl Columns {
         let (words, across, raster) = (self.words, self.output.width as usize, fired.raster());
         for x in 0..across {
             let mut marks = raster.begin((2 * words, last + delay, left * across - x));
-            for step in 0..last {
-                let at = step * self.row.across + x * words;
-                marks.put(step + delay, (&plus[at..at + words], &minus[at..at + words]));
+            for word in 0..words {
+                let sent = [plus, minus].map(|of| of.get(x * words + word..last * self.row.across).unwrap_or_default());
+                marks.put((delay, word), sent.into(), self.row.across);
             }
             let done = marks.done();
             raster.end(2 * words, done, left * across - x == 1);

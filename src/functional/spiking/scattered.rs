@@ -94,9 +94,7 @@ impl Population<'_> {
             for (step, sums) in (0..steps).zip(sums.words_mut().chunks_exact_mut(size)) {
                 weights.sum(self.level, fired(step), sums);
             }
-            for (position, &reached) in reached.iter().enumerate() {
-                operations += u64::from(reached) * u64::from(spikes.sent_by(position, steps)) * short.outputs as u64;
-            }
+            operations += spikes.weighed(reached, steps) * short.outputs as u64;
             let lasts = lasts(window, source, (spikes.lasts(), steps));
             all.push(Scattered { sums, steps: count, gain, lasts });
         }

@@ -3,6 +3,7 @@
 use crate::functional::lanes::{Done, LANES, Level, Marks, Raster, Signs, WORD, count_rows, list, mark};
 use crate::units::Grid;
 use std::cell::OnceCell;
+use std::ops::Range;
 
 /// Steps that room is made for ahead.
 const MOST_STEPS: usize = 32;
@@ -166,10 +167,10 @@ impl Spikes {
         &self.fired.raster.bits
     }
 
-    /// Where the words of a position begin, and the last step that there is of them, or 0.
+    /// How many rows there are before each of some positions, and the last step that there is of each, or 0.
     #[inline(always)]
-    pub fn place(&self, position: usize) -> (usize, u32) {
-        (self.fired.raster.firsts[position] * 2 * words(self.fired.grid), self.fired.raster.lasts[position])
+    pub fn places(&self, positions: Range<usize>) -> (&[usize], &[u32]) {
+        (&self.fired.raster.firsts[positions.clone()], &self.fired.raster.lasts[positions])
     }
 
     /// How often a position fires in the first steps.
@@ -179,6 +180,18 @@ impl Spikes {
             return self.fired.raster.sent[position];
         }
         self.rows(position, steps).iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// How often all positions fire in the first steps, each time as often as its `weights` say.
+    #[inline(always)]
+    pub fn weighed(&self, weights: &[u32], steps: u32) -> u64 {
+        if self.last_step() > steps {
+            let sent = (0..)
+                .zip(weights)
+                .map(|(position, &weight)| u64::from(weight) * u64::from(self.sent_by(position, steps)));
+            return sent.sum();
+        }
+        self.fired.raster.sent.iter().zip(weights).map(|(&sent, &weight)| u64::from(weight) * u64::from(sent)).sum()
     }
 
     /// Adds what positions fire in the first steps to counts step by step, which wrap; gives how many spikes there are.
