@@ -142,7 +142,6 @@ impl<'a> Reached<'a> {
 
     #[inline(always)]
     fn lay_in<B: Bits>(&mut self, (slot, last): (usize, usize), sent: &Sent) {
-        let Row { size, across, .. } = *self.row;
         self.lasts[slot] = last;
         self.counts.fill(0);
         for step in 0..last {
@@ -150,63 +149,81 @@ impl<'a> Reached<'a> {
                 self.step::<B>((at, step), B::gather(sent, (at, step)));
             }
             // no count is larger than the steps so far; all are there after the last one
-            for most in 0..if step + 1 < last { self.most.min(step + 1) } else { self.most } {
-                let reached = &self.counts[most * size..][..size];
-                let to = self.row(most, slot, step);
-                for at in (0..across).step_by(WORDS) {
-                    let under = |tap: &usize| B::load(reached, tap + at);
-                    let joint = self.row.taps.iter().fold(B::none(), |joint, tap| joint.or(under(tap)));
-                    joint.store(&mut self.rows, to + at);
-                }
+            let most = if step + 1 < last { self.most.min(step + 1) } else { self.most };
+            match self.row.taps[..] {
+                [left, middle, right] => self.join::<B>((most, slot, step), &[left, middle, right]),
+                ref taps => self.join::<B>((most, slot, step), taps),
             }
         }
     }
 
-    /// Where a row begins under a window, of a count and a step.
+    /// Which windows see a count reached in the row that is laid out.
     #[inline(always)]
-    fn row(&self, most: usize, slot: usize, step: usize) -> usize {
-        ((most * self.height + slot) * self.steps + step) * self.row.across
+    fn join<B: Bits>(&mut self, (most, slot, step): (usize, usize, usize), taps: &[usize]) {
+        let Row { size, across, .. } = *self.row;
+        for (most, reached) in self.counts.chunks_exact(size).take(most).enumerate() {
+            let to = ((most * self.height + slot) * self.steps + step) * across;
+            let to = &mut self.rows[to..to + across];
+            for at in (0..across).step_by(WORDS) {
+                let mut joint = B::none();
+                for tap in taps {
+                    joint = joint.or(B::load(reached, tap + at));
+                }
+                joint.store(to, at);
+            }
+        }
     }
 
     /// Those who fire reach one count more, or one less.
     #[inline(always)]
-    fn step<B: Bits>(&mut self, (at, step): (usize, usize), [mut plus, mut minus]: [B; 2]) {
-        let size = self.row.size;
-        for most in 0..self.most.min(step + 1) {
-            let before = B::load(&self.counts, most * size + at);
-            before.or(plus).store(&mut self.counts, most * size + at);
-            plus = before.and(plus);
+    fn step<B: Bits>(&mut self, (at, step): (usize, usize), [plus, minus]: [B; 2]) {
+        let (size, known) = (self.row.size, self.most.min(step + 1));
+        // those who fire and have reached all counts below
+        let mut up = plus;
+        if known > 0 {
+            let mut count = B::load(&self.counts, at);
+            for place in (at + size..).step_by(size).take(known - 1) {
+                let next = B::load(&self.counts, place);
+                count.or(up).without(minus.without(next)).store(&mut self.counts, place - size);
+                (up, count) = (up.and(count), next);
+            }
+            count.or(up).without(minus).store(&mut self.counts, (known - 1) * size + at);
+            up = up.and(count);
         }
-        if plus.any() {
+        if up.any() {
             self.most += 1;
             self.counts.resize(self.most * size, 0);
-            self.rows.resize(self.row(self.most, 0, 0), 0);
-            plus.store(&mut self.counts, (self.most - 1) * size + at);
-        }
-        if minus.any() {
-            for most in (0..self.most.min(step)).rev() {
-                let before = B::load(&self.counts, most * size + at);
-                before.without(minus).store(&mut self.counts, most * size + at);
-                minus = minus.without(before);
-            }
+            self.rows.resize(self.most * self.height * self.steps * self.row.across, 0);
+            up.store(&mut self.counts, (self.most - 1) * size + at);
         }
     }
 
     #[inline(always)]
-    fn track_in<B: Bits>(&mut self, slots: &[usize], [plus, minus]: [&mut [u64]; 2]) -> usize {
-        let across = self.row.across;
-        let last = slots.iter().map(|&slot| self.lasts[slot]).max().unwrap_or(0);
+    fn track_in<B: Bits>(&mut self, slots: &[usize], signs: [&mut [u64]; 2]) -> usize {
         self.largest.clear();
-        self.largest.resize(self.most * across, 0);
+        self.largest.resize(self.most * self.row.across, 0);
+        match *slots {
+            [upper, middle, lower] => self.follow::<B>(&[upper, middle, lower], signs),
+            _ => self.follow::<B>(slots, signs),
+        }
+    }
+
+    #[inline(always)]
+    fn follow<B: Bits>(&mut self, slots: &[usize], [plus, minus]: [&mut [u64]; 2]) -> usize {
+        let (across, lines) = (self.row.across, self.steps * self.row.across);
+        let last = slots.iter().map(|&slot| self.lasts[slot]).max().unwrap_or(0);
         for step in 0..last {
             for at in (0..across).step_by(WORDS) {
                 let (mut up, mut down) = (B::none(), B::none());
                 for most in 0..self.most.min(step + 1) {
-                    // rows stay what they are after their last step
-                    let row = |slot: usize| self.row(most, slot, step.min(self.lasts[slot] - 1));
-                    let join = |now: B, &slot: &usize| now.or(B::load(&self.rows, row(slot) + at));
-                    let (now, before) =
-                        (slots.iter().fold(B::none(), join), B::load(&self.largest, most * across + at));
+                    let rows = &self.rows[most * self.height * lines..][..self.height * lines];
+                    let mut now = B::none();
+                    for &slot in slots {
+                        // rows stay what they are after their last step
+                        let step = step.min(self.lasts[slot] - 1);
+                        now = now.or(B::load(rows, slot * lines + step * across + at));
+                    }
+                    let before = B::load(&self.largest, most * across + at);
                     up = up.or(now.without(before));
                     down = down.or(before.without(now));
                     now.store(&mut self.largest, most * across + at);
