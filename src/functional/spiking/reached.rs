@@ -13,20 +13,10 @@ pub(super) struct Columns {
     output: Grid,
     /// Words of a position.
     words: usize,
-    /// Where each word of a row of positions lies.
-    lanes: Vec<Lane>,
+    /// Where the words of each position of a row lie.
+    places: Vec<usize>,
     /// The row of positions, and of windows.
     row: WordRow,
-}
-
-/// A word of a row of positions.
-#[derive(Debug)]
-struct Lane {
-    /// Its place.
-    lane: usize,
-    /// Its position, and which one it is there.
-    x: usize,
-    word: usize,
 }
 
 impl Columns {
@@ -39,15 +29,14 @@ impl Columns {
         let begin = (padding..padding + own).map(|x| x % stride * length + x / stride).min().unwrap_or(0);
         let shift = (begin * words).next_multiple_of(WORDS) - begin * words;
         let place = |x: usize| (x % stride * length + x / stride) * words + shift;
-        let lane = |(x, word)| Lane { lane: place(padding + x) + word, x, word };
-        let lanes: Vec<_> = (0..own).flat_map(|x| (0..words).map(move |word| (x, word))).map(lane).collect();
+        let places: Vec<_> = (padding..padding + own).map(place).collect();
         let taps: Vec<_> = (0..width).map(place).collect();
         let across = (outputs * words).next_multiple_of(WORDS);
-        let end = lanes.iter().map(|lane| lane.lane + 1).max().unwrap_or(0);
+        let end = places.iter().max().map_or(0, |place| place + words);
         let sending = begin * words + shift..end.next_multiple_of(WORDS);
         let seen = taps.iter().max().map_or(0, |tap| tap + across);
         let size = seen.next_multiple_of(WORDS).max(sending.end);
-        Self { window, source, output, words, lanes, row: WordRow { size, sending, across, taps } }
+        Self { window, source, output, words, places, row: WordRow { size, sending, across, taps } }
     }
 
     /// Fires the changes of the largest counts of what arrives in the first steps, each `delay` steps later; gives the counts in
@@ -84,9 +73,12 @@ impl Columns {
     fn find(&self, y: usize, spikes: &Spikes, steps: usize, [firsts, lasts]: [&mut [u64]; 2]) -> usize {
         let across = self.source.width as usize;
         let (begins, ends) = spikes.places(y * across..(y + 1) * across);
-        for &Lane { lane, x, word } in &self.lanes {
-            firsts[lane] = (2 * self.words * begins[x] + word) as u64;
-            lasts[lane] = u64::from(ends[x]).min(steps as u64);
+        for ((&begin, &end), &place) in begins.iter().zip(ends).zip(&self.places) {
+            let (begin, end) = ((2 * self.words * begin) as u64, u64::from(end).min(steps as u64));
+            (firsts[place], lasts[place]) = (begin, end);
+            for word in 1..self.words {
+                (firsts[place + word], lasts[place + word]) = (begin + word as u64, end);
+            }
         }
         ends.iter().fold(0, |last, &end| last.max(end as usize)).min(steps)
     }
