@@ -12,14 +12,15 @@ use crate::graph::{Graph, Input, StageKind};
 /// If the image has another size.
 pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>, FunctionalError> {
     let known = graph.stages.first().and_then(|stage| LookUp::of(&stage.kind));
-    looked_up(graph, known.as_ref(), image)
+    looked_up(graph, known.as_ref(), image, vec![])
 }
 
-/// As [`injected`], where what every byte is injected as is known.
+/// As [`injected`], where what every byte is injected as is known; in the memory of what was injected before.
 pub(super) fn looked_up<S: Arithmetic>(
     graph: &Graph<S>,
     known: Option<&LookUp<S>>,
     image: &[u8],
+    before: Vec<S>,
 ) -> Result<Vec<S>, FunctionalError> {
     let Some((known, grid)) = known.zip(graph.stages.first().map(|stage| stage.grid)) else {
         let found = image.len();
@@ -28,7 +29,7 @@ pub(super) fn looked_up<S: Arithmetic>(
     if image.len() != grid.neurons() {
         return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
     }
-    Ok(known.all(image))
+    Ok(known.all(image, before))
 }
 
 /// What every byte is injected as.
@@ -55,20 +56,27 @@ impl<S: Arithmetic> LookUp<S> {
         Self { known }
     }
 
-    /// All bytes of an image.
-    pub fn all(&self, image: &[u8]) -> Vec<S> {
+    /// All bytes of an image, in the memory of another one.
+    fn all(&self, image: &[u8], mut pixels: Vec<S>) -> Vec<S> {
+        pixels.resize(image.len(), S::default());
         match &self.known[..] {
-            [red, green, blue] => each([red, green, blue], image),
-            known => image.iter().zip(known.iter().cycle()).map(|(&byte, known)| known[usize::from(byte)]).collect(),
+            [red, green, blue] => each([red, green, blue], image, &mut pixels),
+            known => {
+                let places = pixels.iter_mut().zip(image).zip(known.iter().cycle());
+                places.for_each(|((pixel, &byte), known)| *pixel = known[usize::from(byte)]);
+            }
         }
+        pixels
     }
 }
 
 /// All bytes of an image of so many channels, whole pixels at a time.
-fn each<S: Copy, const C: usize>(known: [&[S; 256]; C], image: &[u8]) -> Vec<S> {
-    let pixels = image.as_chunks::<C>().0.iter();
-    let pixels: Vec<[S; C]> = pixels.map(|pixel| std::array::from_fn(|at| known[at][usize::from(pixel[at])])).collect();
-    pixels.into_flattened()
+fn each<S: Copy, const C: usize>(known: [&[S; 256]; C], image: &[u8], pixels: &mut [S]) {
+    for (bytes, pixel) in image.as_chunks::<C>().0.iter().zip(pixels.as_chunks_mut::<C>().0) {
+        for ((channel, &byte), known) in pixel.iter_mut().zip(bytes).zip(known) {
+            *channel = known[usize::from(byte)];
+        }
+    }
 }
 
 /// `(byte / 255 − mean) / std` for each byte; `mean` and `std` hold one value for each channel.

@@ -193,17 +193,18 @@ impl<'g> Spiking<'g> {
         options: &Options,
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
-        let mut pixels = input::looked_up(self.graph, self.pixels.as_ref(), image)?;
-        let bounds = self.check(options)?;
         let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut runs, mut spare) = (vec![], spares().pop().unwrap_or_default());
+        let (mut runs, mut spare) = (Vec::with_capacity(self.graph.stages.len()), spares().pop().unwrap_or_default());
+        let before = std::mem::take(&mut spare.pixels);
+        let mut pixels = input::looked_up(self.graph, self.pixels.as_ref(), image, before)?;
+        let bounds = self.check(options)?;
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
             let bound = self.bound(id, &bounds, &runs);
-            let run = self.stage(id, &mut pixels, (&runs, &mut spare), bound, options)?;
+            let run = self.stage(id, &mut pixels, (&runs[..], &mut spare), bound, options)?;
             runs.push(run);
             if !options.record {
-                self.read[id.index()].iter().for_each(|read| spare.give(runs[read.index()].train.release()));
+                self.read[id.index()].iter().for_each(|read| runs[read.index()].train.release(&mut spare));
             }
             done(id);
         }
@@ -331,7 +332,7 @@ impl<'g> Spiking<'g> {
         for held in &mut outcome.held {
             held.resize(if held.is_empty() { 0 } else { times }, held.last().cloned().unwrap_or_default());
         }
-        let widths = runs.iter().map(|run| run.widths.over(steps)).collect();
+        let widths = if options.record { runs.iter().map(|run| run.widths.over(steps)).collect() } else { vec![] };
         let (values, trains): (_, Vec<Train>) = runs.into_iter().map(|run| (run.values, run.train)).unzip();
         outcome.values = values;
         if options.record {
@@ -352,12 +353,13 @@ fn last_read(graph: &Graph<i32>) -> Vec<Vec<StageId>> {
     graph.ids().map(|id| graded.iter().copied().filter(|read| last[read.index()] == Some(id)).collect()).collect()
 }
 
-/// Numbers of 16 bits so many times; `None` where one is larger, or they are more.
+/// Numbers so many times; `None` where any does not fit into 16 bits then.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i32>> {
+fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i16>> {
     let times = i16::try_from(times).ok()?;
-    let narrow = numbers.iter().fold(true, |all, &number| all & (number == i32::from(number as i16)));
-    narrow.then(|| numbers.iter().map(|number| number.wrapping_mul(times.into())).collect())
+    let most = i32::from(i16::MAX) / i32::from(times);
+    let fit = numbers.iter().fold(true, |all, number| all & (-most..=most).contains(number));
+    fit.then(|| numbers.iter().map(|&number| (number as i16).wrapping_mul(times)).collect())
 }
 
 impl Ran {
@@ -380,7 +382,7 @@ impl Ran {
             ran.widths.rest(0, &pixels);
         }
         let wide = || pixels.iter().map(|&pixel| i64::from(pixel) * i64::from(options.time_steps)).collect();
-        ran.values = repeated(&pixels, options.time_steps).map_or_else(|| Values::of(wide()), Values::Narrow);
+        ran.values = repeated(&pixels, options.time_steps).map_or_else(|| Values::of(wide()), Values::Words);
         ran.train = Train::repeated(grid, pixels, options.time_steps);
         ran
     }

@@ -9,6 +9,8 @@ use crate::functional::lanes::{Aligned, CountProducts, Level, Shape};
 pub(super) struct Spare {
     words: Vec<Memory<i16>>,
     counts: Vec<Aligned>,
+    /// What was injected.
+    pub pixels: Vec<i32>,
     /// Products of attentions.
     pub scores: Option<CountProducts>,
     pub contexts: Option<CountProducts>,

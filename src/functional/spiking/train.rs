@@ -1,5 +1,6 @@
 //! What a stage sends over all steps of a run, position by position, ready for those who read it.
 
+use super::spare::Spare;
 use super::spikes::{Firing, Spikes};
 use crate::functional::lanes::Changes;
 use crate::functional::values::ends;
@@ -236,10 +237,11 @@ impl Train {
     }
 
     /// Gives back its memory: it sends nothing any more.
-    pub fn release(&mut self) -> Memory<i16> {
+    pub fn release(&mut self, spare: &mut Spare) {
         match std::mem::replace(&mut self.sent, Sent::Silent) {
-            Sent::Words(levels) => levels.memory,
-            Sent::Silent | Sent::Spikes(_) | Sent::Repeated { .. } | Sent::Graded(_) => Memory::default(),
+            Sent::Words(levels) => spare.give(levels.memory),
+            Sent::Repeated { values, .. } => spare.pixels = values,
+            Sent::Silent | Sent::Spikes(_) | Sent::Graded(_) => {}
         }
     }
 
@@ -456,7 +458,17 @@ impl Train {
 /// How many numbers are not zero, and how many of them are negative.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
 fn counts(values: &[i32]) -> (u64, u64) {
-    values.iter().fold((0, 0), |(all, negative), &value| (all + u64::from(value != 0), negative + u64::from(value < 0)))
+    let (mut all, mut negative) = (0, 0);
+    // as many as 32 bits count for certain, of which twice as many go into a register
+    for values in values.chunks(1 << 16) {
+        let (mut some, mut below) = (0u32, 0u32);
+        for &value in values {
+            some += u32::from(value != 0);
+            below += u32::from(value < 0);
+        }
+        (all, negative) = (all + u64::from(some), negative + u64::from(below));
+    }
+    (all, negative)
 }
 
 #[cfg(test)]
