@@ -3,6 +3,7 @@
 use super::arrive::Line;
 use super::awake::Awake;
 use super::events::Leaving;
+use super::hop::Offers;
 use super::pool::Followed;
 use super::rivals::{Rivals, speaker};
 use super::state::{Downstream, Flit, Port, Queue, Router, every};
@@ -37,6 +38,8 @@ pub(super) struct Round<'a, const VCS: usize, const PAUSING: bool> {
     pub first_queue: usize,
     /// Its outputs for which anything was asked: the others sleep until something changes.
     busy: u32,
+    /// Offers that ports have not taken yet.
+    pub offers: &'a mut Offers,
 }
 
 impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
@@ -62,6 +65,7 @@ impl<'a, const VCS: usize, const PAUSING: bool> Round<'a, VCS, PAUSING> {
             first_port: 0,
             first_queue: 0,
             busy: 0,
+            offers: &mut mesh.offers,
         }
     }
 

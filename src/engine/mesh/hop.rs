@@ -1,87 +1,175 @@
 //! The common case, in one go: flits without rivals.
 
 use super::Mesh;
-use super::allocate::{Round, held_vc, in_turn64};
+use super::allocate::{Round, held_vc, in_turn, in_turn64};
 use super::clear::{Clear, Single};
 use super::events::Leaving;
 use super::pauses::Pauses;
 use super::pool::Followed;
-use super::rivals::Rivals;
+use super::rivals::{Rivals, Settled};
 use super::state::{Downstream, Flit, Port, Queue, Router};
 use super::wheel::Part;
 use super::wiring::bits64;
 use crate::units::Cycle;
 
 impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
-    /// Moves flits to the outputs of a word that are `wanted`, where no port has to choose between outputs, so that each output
-    /// settles who goes. The other outputs, and those that should be looked at in the next cycle, too.
+    /// Moves flits to the outputs of a word that are `wanted`, where each output can settle who goes, and ports at most between the two
+    /// queues of theirs. The other outputs, and those that should be looked at in the next cycle, too.
     #[inline(never)]
     pub(super) fn hop(&mut self, word: usize, wanted: u64) -> (u64, u64) {
-        let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, .. } = self;
+        let Self { wiring, now, routers, ports, queues, turns, downstream, flits, leaving, followed, offers, .. } =
+            self;
         let (now, mut left, mut others, mut again) = (*now, wanted, 0, 0);
-        while left != 0 {
-            let nth = word * 64 + left.trailing_zeros() as usize;
-            let bit = left & left.wrapping_neg();
-            left &= left - 1;
-            let (tile, output) = wiring.place_of(nth);
-            let (router, want) = (&mut routers[tile], ports[nth].want);
-            let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
-            let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-            let crowded =
-                want & odd != 0 || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], (torn, odd), asked));
-            let port = &mut ports[nth];
-            let open = !PAUSING || leaving.pauses.is_open(nth, now);
-            if PAUSING && VCS == 1 {
-                port.settle(&mut downstream[nth], &mut leaving.pauses, nth, now);
-                leaving.pauses.put_off(nth, Cycle::MAX);
-            }
-            if PAUSING && VCS == 1 && !crowded && !open {
-                port.wait(&mut downstream[nth], leaving, nth, now);
-                continue;
-            }
-            if crowded || !open {
-                // A longer packet without rivals goes on into the virtual channel that it holds.
-                let long = port.want & router.long;
-                if PAUSING || long != port.want & port.held || !is_alone::<VCS>(long, port.want, router) {
-                    others |= bit;
+        loop {
+            let mut goes;
+            if left != 0 {
+                let nth = word * 64 + left.trailing_zeros() as usize;
+                let bit = left & left.wrapping_neg();
+                left &= left - 1;
+                let (tile, output) = wiring.place_of(nth);
+                let (router, want) = (&mut routers[tile], ports[nth].want);
+                let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
+                let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
+                let choosy = PAUSING || odd != 0;
+                let crowded = choosy
+                    && (want & odd != 0
+                        || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], (torn, odd), asked)));
+                let port = &mut ports[nth];
+                let open = !PAUSING || leaving.pauses.is_open(nth, now);
+                if PAUSING && VCS == 1 {
+                    port.settle(&mut downstream[nth], &mut leaving.pauses, nth, now);
+                    leaving.pauses.put_off(nth, Cycle::MAX);
+                }
+                if PAUSING && VCS == 1 && !crowded && !open {
+                    port.wait(&mut downstream[nth], leaving, nth, now);
                     continue;
                 }
-                let at = long.trailing_zeros() as usize;
-                let vc = held_vc(port.owned, &downstream[nth * VCS..][..VCS], at);
-                if port.credited >> vc & 1 != 0 {
-                    let more = Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
-                        &mut Behind { router, queues, followed },
-                        nth,
-                        first + at,
-                        vc,
-                        (true, now),
-                    );
-                    again |= if more { bit } else { 0 };
+                if crowded || !open {
+                    // A longer packet without rivals goes on into the virtual channel that it holds.
+                    let long = port.want & router.long;
+                    if PAUSING || long != port.want & port.held || !is_alone::<VCS>(long, port.want, router) {
+                        others |= bit;
+                        continue;
+                    }
+                    let at = long.trailing_zeros() as usize;
+                    let vc = held_vc(port.owned, &downstream[nth * VCS..][..VCS], at);
+                    if port.credited >> vc & 1 != 0 {
+                        let more = Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
+                            &mut Behind { router, queues, followed },
+                            nth,
+                            first + at,
+                            vc,
+                            (true, now),
+                        );
+                        again |= if more { bit } else { 0 };
+                    }
+                    continue;
                 }
-                continue;
+                let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
+                let settled =
+                    Rivals { ports, nth, first_queue: first, channels, turns: &mut turns[first..], output }.settle();
+                let Settled { winner: Some(at), channel, .. } = settled else {
+                    again |= if settled.again { bit } else { 0 };
+                    continue;
+                };
+                goes = Offer { nth: nth as u32, queue: (first + at) as u32, channel: channel.map(|vc| vc as u8) };
+                if VCS == 2 && !PAUSING && torn >> at & 1 != 0 {
+                    // which other output the queue beside wants, that is awake
+                    let other = queues[first + (at ^ 1)].front.outputs & asked;
+                    if other > 1 << output {
+                        offers.push(goes);
+                        continue;
+                    }
+                    if other != 0
+                        && let Some(beside) = offers.take(goes)
+                    {
+                        // the port takes one of two offers
+                        let turn = ports[(first + at) / VCS].output_turn;
+                        let here = in_turn(1 << output | other, turn) == output as u32;
+                        let rejected = if here { beside } else { goes };
+                        again |= 1 << (rejected.nth % 64);
+                        goes = if here { goes } else { beside };
+                    }
+                }
+            } else if VCS == 2
+                && !PAUSING
+                && let Some(offer) = offers.first()
+            {
+                goes = offer;
+            } else {
+                break;
             }
-            let Some(channels) = downstream[nth * VCS..].first_chunk_mut::<VCS>() else { continue };
-            let settled =
-                Rivals { ports, nth, first_queue: first, channels, turns: &mut turns[first..], output }.settle();
-            let Some(at) = settled.winner else {
-                again |= if settled.again { bit } else { 0 };
-                continue;
-            };
-            let Some(vc) = settled.channel else {
-                ports[(first + at) / VCS].take_turns(at, output, VCS);
+            let (nth, queue) = (goes.nth as usize, goes.queue as usize);
+            let (tile, bit) = (nth >> wiring.port_bits, 1 << (nth % 64));
+            let Some(vc) = goes.channel else {
+                ports[nth].turn = ((queue & wiring.queue_mask) / VCS) as u8 + 1;
+                ports[queue / VCS].take_turns(queue & wiring.queue_mask, nth & wiring.port_mask, VCS);
                 again |= bit;
                 continue;
             };
             let more = Clear { wiring, ports, downstream, flits, leaving }.release::<VCS, PAUSING>(
-                &mut Behind { router, queues, followed },
+                &mut Behind { router: &mut routers[tile], queues, followed },
                 nth,
-                first + at,
-                vc,
+                queue,
+                vc.into(),
                 (false, now),
             );
             again |= if more { bit } else { 0 };
         }
         (others, again)
+    }
+}
+
+/// An output that offers the switch to a queue.
+#[derive(Debug, Clone, Copy, Default)]
+struct Offer {
+    /// The output, and the queue.
+    nth: u32,
+    queue: u32,
+    /// The virtual channel that its packet holds.
+    channel: Option<u8>,
+}
+
+/// Offers to queues beside which others may be offered another output in the same cycle.
+#[derive(Debug, Clone)]
+pub(super) struct Offers {
+    /// The ports, of a word of them, that have an offer each.
+    ports: u64,
+    all: [Offer; 64],
+}
+
+impl Offers {
+    pub fn none() -> Self {
+        Self { ports: 0, all: [Offer::default(); 64] }
+    }
+
+    /// The port of the queue, among those of a word.
+    #[inline(always)]
+    fn port(offer: Offer) -> usize {
+        offer.queue as usize / 2 % 64
+    }
+
+    /// Notes an offer to a port that has none.
+    #[inline(always)]
+    fn push(&mut self, offer: Offer) {
+        self.ports |= 1 << Self::port(offer);
+        self.all[Self::port(offer)] = offer;
+    }
+
+    /// The other offer to a port, if there is one, which is forgotten.
+    #[inline(always)]
+    fn take(&mut self, offer: Offer) -> Option<Offer> {
+        let bit = self.ports & 1 << Self::port(offer);
+        self.ports ^= bit;
+        (bit != 0).then(|| self.all[Self::port(offer)])
+    }
+
+    /// One of them that has no rival, which is forgotten.
+    #[inline(always)]
+    fn first(&mut self) -> Option<Offer> {
+        let port = self.ports.trailing_zeros() as usize;
+        self.ports &= self.ports.wrapping_sub(1);
+        (port < 64).then(|| self.all[port % 64])
     }
 }
 

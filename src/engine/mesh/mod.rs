@@ -46,6 +46,7 @@ use crate::units::{Cycle, UnitId};
 use allocate::Round;
 use awake::{Awake, Reached};
 use events::Leaving;
+use hop::Offers;
 use newcomers::Newcomer;
 use pool::Followed;
 use source::Source;
@@ -135,6 +136,8 @@ pub struct Mesh<'w> {
     revived: Vec<u32>,
     /// Queues whose next flits come to the front once all outputs of their routers have been looked at.
     followed: Followed,
+    /// Offers of outputs that ports have not taken yet, while a word of them is looked at.
+    offers: Offers,
     /// Memory for the flits that come in a cycle: those that may move on at once, then those that wait.
     newcomers: Vec<Newcomer>,
     /// Outputs whose links can take a flit again, over one virtual channel, and whose holders leave at the end of the visits.
@@ -167,6 +170,7 @@ impl<'w> Mesh<'w> {
             reached: Reached::new(units),
             revived: vec![],
             followed: Followed::new(queues),
+            offers: Offers::none(),
             newcomers: vec![],
             departing: vec![],
             now: 0,

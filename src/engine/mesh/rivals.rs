@@ -45,8 +45,7 @@ impl<const VCS: usize> Rivals<'_, VCS> {
         }
         let vc_turn = |at: usize| self.ports[(self.first_queue + at) / VCS].vc_turn;
         let at = speaker::<VCS>(holding, asking, turn, vc_turn);
-        let port = &mut self.ports[self.nth];
-        port.turn = (at / VCS) as u8 + 1;
+        let port = &self.ports[self.nth];
         let held = (port.held >> at & 1 != 0).then(|| held_vc(port.owned, self.channels, at));
         Settled { again: true, winner: Some(at), channel: held.filter(|vc| credited >> vc & 1 != 0) }
     }
