@@ -30,7 +30,9 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 let (router, want) = (&mut routers[tile], ports[nth].want);
                 let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
                 let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-                let choosy = PAUSING || odd != 0;
+                // where the allocator settles for others of its router, or flits behind first ones may ask, it is known ahead who goes
+                let aside = (others >> ((nth - output) % 64)) as u32 & wiring.sides;
+                let choosy = PAUSING || odd != 0 || aside != 0;
                 let crowded = choosy
                     && (want & odd != 0
                         || (VCS == 2 && torn != 0 && has_to_choose(&queues[first..], (torn, odd), asked)));
@@ -439,16 +441,21 @@ mod tests {
         ways
     }
 
-    /// What comes when, if units send packets of up to `longest` flits to each other at random.
-    fn traffic(wiring: &Wiring, trees: &[Vec<Way>], longest: u64, every: u64) -> (Vec<Delivery>, Vec<u64>) {
+    /// What comes when, if units send packets of up to `longest` flits to each other at random, half of them to one where they meet, if
+    /// they do.
+    fn traffic(
+        wiring: &Wiring,
+        trees: &[Vec<Way>],
+        (longest, every): (u64, u64),
+        meet: bool,
+    ) -> (Vec<Delivery>, Vec<u64>) {
         let (mut mesh, mut below) = (Mesh::new(wiring, Order::Forward), dice(every));
         let mut deliveries = vec![];
         for now in 0..3000 {
             mesh.carry(now, &mut deliveries);
             for tag in 0..wiring.units() as u32 {
                 if now < 2000 && below(every) == 0 {
-                    // Half of them go to one unit, where they meet.
-                    let to = if below(2) == 0 { 0 } else { below(wiring.units() as u64) as u32 };
+                    let to = if meet && below(2) == 0 { 0 } else { below(wiring.units() as u64) as u32 };
                     let tree = trees[tag as usize].get(below(6) as usize);
                     let way = tree.copied().unwrap_or_else(|| wiring.toward(UnitId(to)));
                     let packet = Packet { tag, way, flits: 1 + below(longest) as u16 };
@@ -471,12 +478,13 @@ mod tests {
                 let trees = plant(&mut wiring);
                 let mut general = wiring.clone();
                 assert!(std::mem::replace(&mut general.plain, false));
-                for (longest, every) in [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)] {
-                    let longest = longest.min(buffer.into());
-                    let [quick, wanted] = [&wiring, &general].map(|wiring| traffic(wiring, &trees, longest, every));
-                    let case = format!(
-                        "{multicast:?}, {vcs} channels, {interval} cycles, {buffer} slots, {longest} flits, 1 in {every}"
-                    );
+                let meeting = [(1, 400), (1, 60), (1, 8), (3, 60), (3, 8)].map(|load| (load, true));
+                let apart = [(1, 5), (2, 3), (2, 5), (3, 4), (4, 8), (4, 11)].map(|load| (load, false));
+                for ((longest, every), meet) in meeting.into_iter().chain(apart) {
+                    let load = (longest.min(buffer.into()), every);
+                    let [quick, wanted] = [&wiring, &general].map(|wiring| traffic(wiring, &trees, load, meet));
+                    let case =
+                        format!("{multicast:?}, {vcs} channels, {interval} cycles, {buffer} slots, {load:?}, {meet}");
                     assert!(quick == wanted && !wanted.0.is_empty(), "{case}");
                 }
             }
