@@ -3,7 +3,7 @@
 use super::arrive::Line;
 use super::awake::Awake;
 use super::events::Leaving;
-use super::hop::Offers;
+use super::offers::Offers;
 use super::pool::Followed;
 use super::rivals::{Rivals, speaker};
 use super::state::{Downstream, Flit, Port, Queue, Router, every};

@@ -1,9 +1,10 @@
 //! The common case, in one go: flits without rivals.
 
 use super::Mesh;
-use super::allocate::{Round, held_vc, in_turn, in_turn64};
+use super::allocate::{Round, held_vc, in_turn64};
 use super::clear::{Clear, Single};
 use super::events::Leaving;
+use super::offers::Offer;
 use super::pauses::Pauses;
 use super::pool::Followed;
 use super::rivals::{Rivals, Settled};
@@ -76,22 +77,10 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 };
                 goes = Offer { nth: nth as u32, queue: (first + at) as u32, channel: channel.map(|vc| vc as u8) };
                 if VCS == 2 && !PAUSING && torn >> at & 1 != 0 {
-                    // which other output the queue beside wants, that is awake
                     let other = queues[first + (at ^ 1)].front.outputs & asked;
-                    if other > 1 << output {
-                        offers.push(goes);
-                        continue;
-                    }
-                    if other != 0
-                        && let Some(beside) = offers.take(goes)
-                    {
-                        // the port takes one of two offers
-                        let turn = ports[(first + at) / VCS].output_turn;
-                        let here = in_turn(1 << output | other, turn) == output as u32;
-                        let rejected = if here { beside } else { goes };
-                        again |= 1 << (rejected.nth % 64);
-                        goes = if here { goes } else { beside };
-                    }
+                    let turn = ports[(first + at) / VCS].output_turn;
+                    let Some(taken) = offers.settle(goes, (output as u32, other), turn, &mut again) else { continue };
+                    goes = taken;
                 }
             } else if VCS == 2
                 && !PAUSING
@@ -119,59 +108,6 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             again |= if more { bit } else { 0 };
         }
         (others, again)
-    }
-}
-
-/// An output that offers the switch to a queue.
-#[derive(Debug, Clone, Copy, Default)]
-struct Offer {
-    /// The output, and the queue.
-    nth: u32,
-    queue: u32,
-    /// The virtual channel that its packet holds.
-    channel: Option<u8>,
-}
-
-/// Offers to queues beside which others may be offered another output in the same cycle.
-#[derive(Debug, Clone)]
-pub(super) struct Offers {
-    /// The ports, of a word of them, that have an offer each.
-    ports: u64,
-    all: [Offer; 64],
-}
-
-impl Offers {
-    pub fn none() -> Self {
-        Self { ports: 0, all: [Offer::default(); 64] }
-    }
-
-    /// The port of the queue, among those of a word.
-    #[inline(always)]
-    fn port(offer: Offer) -> usize {
-        offer.queue as usize / 2 % 64
-    }
-
-    /// Notes an offer to a port that has none.
-    #[inline(always)]
-    fn push(&mut self, offer: Offer) {
-        self.ports |= 1 << Self::port(offer);
-        self.all[Self::port(offer)] = offer;
-    }
-
-    /// The other offer to a port, if there is one, which is forgotten.
-    #[inline(always)]
-    fn take(&mut self, offer: Offer) -> Option<Offer> {
-        let bit = self.ports & 1 << Self::port(offer);
-        self.ports ^= bit;
-        (bit != 0).then(|| self.all[Self::port(offer)])
-    }
-
-    /// One of them that has no rival, which is forgotten.
-    #[inline(always)]
-    fn first(&mut self) -> Option<Offer> {
-        let port = self.ports.trailing_zeros() as usize;
-        self.ports &= self.ports.wrapping_sub(1);
-        (port < 64).then(|| self.all[port % 64])
     }
 }
 
