@@ -22,8 +22,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             self;
         let (now, mut left, mut others, mut again) = (*now, wanted, 0, 0);
         loop {
-            let mut goes;
-            if left != 0 {
+            let goes = if left != 0 {
                 let nth = word * 64 + left.trailing_zeros() as usize;
                 let bit = left & left.wrapping_neg();
                 left &= left - 1;
@@ -31,7 +30,7 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 let (router, want) = (&mut routers[tile], ports[nth].want);
                 let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
                 let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-                // where the allocator settles for others of its router, or flits behind first ones may ask, it is known ahead who goes
+                // Ports that may be asked by flits behind first ones choose in the allocator, and so do all that meet such there.
                 let aside = (others >> ((nth - output) % 64)) as u32 & wiring.sides;
                 let choosy = PAUSING || odd != 0 || aside != 0;
                 let crowded = choosy
@@ -75,21 +74,20 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                     again |= if settled.again { bit } else { 0 };
                     continue;
                 };
-                goes = Offer { nth: nth as u32, queue: (first + at) as u32, channel: channel.map(|vc| vc as u8) };
+                let offer = Offer { nth: nth as u32, queue: (first + at) as u32, channel: channel.map(|vc| vc as u8) };
                 if VCS == 2 && !PAUSING && torn >> at & 1 != 0 {
                     let other = queues[first + (at ^ 1)].front.outputs & asked;
                     let turn = ports[(first + at) / VCS].output_turn;
-                    let Some(taken) = offers.settle(goes, (output as u32, other), turn, &mut again) else { continue };
-                    goes = taken;
+                    let Some(taken) = offers.settle(offer, (output as u32, other), turn, &mut again) else { continue };
+                    taken
+                } else {
+                    offer
                 }
-            } else if VCS == 2
-                && !PAUSING
-                && let Some(offer) = offers.first()
-            {
-                goes = offer;
             } else {
-                break;
-            }
+                let waiting = if VCS == 2 && !PAUSING { offers.first() } else { None };
+                let Some(offer) = waiting else { return (others, again) };
+                offer
+            };
             let (nth, queue) = (goes.nth as usize, goes.queue as usize);
             let (tile, bit) = (nth >> wiring.port_bits, 1 << (nth % 64));
             let Some(vc) = goes.channel else {
@@ -107,7 +105,6 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
             );
             again |= if more { bit } else { 0 };
         }
-        (others, again)
     }
 }
 
