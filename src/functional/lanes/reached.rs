@@ -48,7 +48,8 @@ pub(in crate::functional) struct Reached<'a> {
 #[derive(Debug)]
 pub(in crate::functional) struct Sent<'a> {
     pub bits: &'a [u64],
-    /// Where each word of positive spikes is in the first step, and the last step that there is of it, or 0.
+    /// Where each word of positive spikes is in the first step, and the last step that there is of it, or 0. The words of a position
+    /// stand side by side, and where these are two, in an even place.
     pub firsts: &'a [u64],
     pub lasts: &'a [u64],
     /// From those to the negative spikes, and to the next step.
@@ -323,10 +324,12 @@ impl Bits for __m512i {
         unsafe {
             let place = _mm512_add_epi64(first, _mm512_set1_epi64((step * sent.pitch) as i64));
             let sends = _mm512_cmpgt_epu64_mask(last, _mm512_set1_epi64(step as i64));
-            let end = _mm512_set1_epi64(sent.bits.len() as i64 - sent.negative as i64);
+            let (bits, firsts) = (sent.bits.as_ptr(), &sent.firsts[at..at + WORDS]);
+            // places from which on there are all words of both signs
+            let end = _mm512_set1_epi64((sent.bits.len() + 1).saturating_sub(2 * sent.negative) as i64);
             let there = _mm512_cmplt_epu64_mask(place, end);
-            let (from, firsts) = (sent.bits.as_ptr().add(step * sent.pitch), &sent.firsts[at..at + WORDS]);
-            if there == 0xff && sent.negative == 1 {
+            let from = bits.add(step * sent.pitch);
+            if sent.negative == 1 && there == 0xff {
                 // the signs of a position lie beside each other
                 let (low, high) = (pairs(from, firsts, [0, 1, 2, 3]), pairs(from, firsts, [4, 5, 6, 7]));
                 let lanes = _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0);
@@ -334,12 +337,13 @@ impl Bits for __m512i {
                 let lanes = _mm512_add_epi64(lanes, _mm512_set1_epi64(1));
                 return [plus, _mm512_maskz_permutex2var_epi64(sends, low, lanes, high)];
             }
-            if there == 0xff && sent.negative == 2 {
-                // as do both words of a sign
+            if sent.negative == 2 && there & 0x55 == 0x55 {
+                // as do both words of a sign, the first of which is in an even lane
                 let (plus, minus) = (pairs(from, firsts, [0, 2, 4, 6]), pairs(from.add(2), firsts, [0, 2, 4, 6]));
                 return [_mm512_maskz_mov_epi64(sends, plus), _mm512_maskz_mov_epi64(sends, minus)];
             }
-            let (sends, none, bits) = (sends & there, Self::none(), sent.bits.as_ptr());
+            let end = _mm512_set1_epi64(sent.bits.len().saturating_sub(sent.negative) as i64);
+            let (sends, none) = (_mm512_mask_cmplt_epu64_mask(sends, place, end), Self::none());
             let beyond = _mm512_add_epi64(place, _mm512_set1_epi64(sent.negative as i64));
             let plus = _mm512_mask_i64gather_epi64::<8>(none, sends, place, bits.cast());
             [plus, _mm512_mask_i64gather_epi64::<8>(none, sends, beyond, bits.cast())]
