@@ -289,3 +289,32 @@ fn set(words: &mut [u64], at: usize, bits: u64) {
         words[word + 1] |= beyond;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spikes_are_weighed_up_to_a_step() {
+        let grid = Grid { height: 1, width: 3, channels: 70 };
+        let sign = |position: usize, channel: usize, step: usize| match (position, step) {
+            (0, 1 | 2) | (2, 4) => ((channel + step) % 3) as i8 - 1,
+            _ => 0,
+        };
+        let mut fired = Firing::new(Level::best(), grid, 4);
+        for position in 0..grid.positions() {
+            fired.position();
+            for step in 1..=4 {
+                fired.fire(&(0..70).map(|channel| sign(position, channel, step)).collect::<Vec<_>>());
+            }
+        }
+        let (spikes, weights) = (Spikes::new(fired), [2, 5, 11]);
+        for last in 0..=5 {
+            let each = (0..3).flat_map(|position| (1..=last.min(4)).map(move |step| (position, step)));
+            let all = each.flat_map(|(position, step)| (0..70).map(move |channel| (position, channel, step)));
+            let sent = all.filter(|&(position, channel, step)| sign(position, channel, step) != 0);
+            let wanted: u64 = sent.map(|(position, ..)| u64::from(weights[position])).sum();
+            assert_eq!(spikes.weighed(&weights, last as u32), wanted, "up to {last}");
+        }
+    }
+}
