@@ -30,7 +30,8 @@ impl<const VCS: usize, const PAUSING: bool> Round<'_, VCS, PAUSING> {
                 let (router, want) = (&mut routers[tile], ports[nth].want);
                 let (first, torn, odd) = (tile << wiring.queue_bits, want & router.torn, router.odd());
                 let asked = (wanted >> ((nth - output) % 64)) as u32 & wiring.sides;
-                // Ports that may be asked by flits behind first ones choose in the allocator, and so do all that meet such there.
+                // Only the allocator looks at flits behind the first one of a queue, which longer packets have; what it settles for one
+                // output, no port may settle here for another.
                 let aside = (others >> ((nth - output) % 64)) as u32 & wiring.sides;
                 let choosy = PAUSING || odd != 0 || aside != 0;
                 let crowded = choosy

@@ -110,17 +110,13 @@ impl<'a> Marks<'a> {
     pub fn put(&mut self, (step, word): (usize, usize), fired: (&[u64], &[u64]), pitch: usize) {
         let mut done = Done::default();
         let (plus, minus) = (fired.0, &fired.1[..fired.0.len()]);
-        let (mut from, mut to) = (0, step * self.row + word);
         let (bits, half) = (&mut *self.bits, self.row / 2);
-        for step in step.. {
-            if from >= plus.len() {
-                break;
-            }
+        let (mut step, mut from, mut to) = (step, 0, step * self.row + word);
+        while from < plus.len() {
             let fired = (plus[from], minus[from]);
-            bits[to + half] = fired.1;
-            bits[to] = fired.0;
+            (bits[to], bits[to + half]) = fired;
             done.note_any(step, fired);
-            (from, to) = (from + pitch, to + 2 * half);
+            (step, from, to) = (step + 1, from + pitch, to + 2 * half);
         }
         self.add(done);
     }
