@@ -11,25 +11,23 @@ use crate::graph::{Graph, Input, StageKind};
 /// # Errors
 /// If the image has another size.
 pub fn injected<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<Vec<S>, FunctionalError> {
-    let known = graph.stages.first().and_then(|stage| LookUp::of(&stage.kind));
-    looked_up(graph, known.as_ref(), image, vec![])
+    check(graph, image)?;
+    let Some(StageKind::Input(input)) = graph.stages.first().map(|stage| &stage.kind) else { return Ok(vec![]) };
+    let mut pixels = vec![S::default(); image.len()];
+    LookUp::new(input).all(image, &mut pixels);
+    Ok(pixels)
 }
 
-/// As [`injected`], where what every byte is injected as is known; in the memory of what was injected before.
-pub(super) fn looked_up<S: Arithmetic>(
-    graph: &Graph<S>,
-    known: Option<&LookUp<S>>,
-    image: &[u8],
-    before: Vec<S>,
-) -> Result<Vec<S>, FunctionalError> {
-    let Some((known, grid)) = known.zip(graph.stages.first().map(|stage| stage.grid)) else {
-        let found = image.len();
-        return if found == 0 { Ok(vec![]) } else { Err(FunctionalError::NoInput { found }) };
-    };
-    if image.len() != grid.neurons() {
-        return Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found: image.len() });
+/// As [`injected`], but without looking at the bytes.
+pub(super) fn check<S: Arithmetic>(graph: &Graph<S>, image: &[u8]) -> Result<(), FunctionalError> {
+    let (found, first) = (image.len(), graph.stages.first());
+    match first.filter(|stage| matches!(stage.kind, StageKind::Input(_))).map(|stage| stage.grid) {
+        None if found > 0 => Err(FunctionalError::NoInput { found }),
+        Some(grid) if found != grid.neurons() => {
+            Err(FunctionalError::ImageSize { grid, wanted: grid.neurons(), found })
+        }
+        _ => Ok(()),
     }
-    Ok(known.all(image, before))
 }
 
 /// What every byte is injected as.
@@ -40,13 +38,8 @@ pub(super) struct LookUp<S> {
 }
 
 impl<S: Arithmetic> LookUp<S> {
-    /// That of an input stage.
-    pub fn of(stage: &StageKind<S>) -> Option<Self> {
-        if let StageKind::Input(input) = stage { Some(Self::new(input)) } else { None }
-    }
-
-    /// As many bytes as there are need their arithmetic once.
-    fn new(input: &Input) -> Self {
+    /// That of an input stage: as many bytes as there are need their arithmetic once.
+    pub fn new(input: &Input) -> Self {
         let channels = input.mean.len().max(1);
         let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
         let mut known = vec![[S::default(); 256]; channels];
@@ -56,17 +49,20 @@ impl<S: Arithmetic> LookUp<S> {
         Self { known }
     }
 
-    /// All bytes of an image, in the memory of another one.
-    fn all(&self, image: &[u8], mut pixels: Vec<S>) -> Vec<S> {
-        pixels.resize(image.len(), S::default());
+    /// For each channel.
+    pub fn tables(&self) -> &[[S; 256]] {
+        &self.known
+    }
+
+    /// All bytes of an image.
+    pub fn all(&self, image: &[u8], pixels: &mut [S]) {
         match &self.known[..] {
-            [red, green, blue] => each([red, green, blue], image, &mut pixels),
+            [red, green, blue] => each([red, green, blue], image, pixels),
             known => {
                 let places = pixels.iter_mut().zip(image).zip(known.iter().cycle());
                 places.for_each(|((pixel, &byte), known)| *pixel = known[usize::from(byte)]);
             }
         }
-        pixels
     }
 }
 

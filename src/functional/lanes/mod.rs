@@ -2,6 +2,7 @@
 //! the same bytes: sums of whole numbers that wrap do not depend on their order.
 
 mod aligned;
+mod byte_tables;
 mod counts;
 mod fire;
 mod heads;
@@ -29,6 +30,7 @@ mod weighed;
 mod x86;
 
 pub(super) use aligned::Aligned;
+pub(super) use byte_tables::{ByteTables, Found};
 pub(super) use counts::{Changes, CountProducts, Shape};
 pub(super) use fire::{Course, Courses, Inflow, Numbers, Signed};
 pub(super) use heads::HeadProduct;
@@ -53,7 +55,7 @@ pub(super) struct Level(Set);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
-    /// AVX-512 with products of bytes (VNNI) and bytes put side by side (VBMI2): Ice Lake, Zen 4, and later.
+    /// AVX-512 with products of bytes (VNNI) and bytes put side by side (VBMI, VBMI2): Ice Lake, Zen 4, and later.
     Avx512,
     /// AVX2.
     Avx2,
@@ -99,6 +101,7 @@ impl Set {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512vbmi")
                     && is_x86_feature_detected!("avx512vbmi2")
                     && is_x86_feature_detected!("bmi1")
                     && is_x86_feature_detected!("bmi2")

@@ -3,6 +3,7 @@
 mod arrivals;
 mod attention;
 mod held;
+mod image;
 mod linear;
 mod max_pool;
 mod neurons;
@@ -19,7 +20,6 @@ mod train;
 mod watched;
 
 use super::bounds::{Bound, Bounds, Extent};
-use super::input::LookUp;
 use super::lanes::{Level, Thresholds};
 use super::softmax::Prepared;
 use super::{FunctionalError, Semantics, Values, input};
@@ -28,9 +28,9 @@ use crate::trace::{ImageTrace, Schedule};
 use crate::units::{Grid, StageId};
 use attention::Graded;
 pub use held::Held;
+use image::Pixels;
 use linear::Stream;
 use max_pool::Windows;
-use multiversion::multiversion;
 use neurons::Population;
 use rested::Rested;
 use spare::Spare;
@@ -114,7 +114,6 @@ pub struct Spiking<'g> {
     bounds: Bounds,
     /// What bounds were asked for first, and what they are.
     known: OnceLock<(Extent, Vec<Bound>)>,
-    pixels: Option<LookUp<i32>>,
     level: Level,
     spare: Mutex<Vec<Spare>>,
 }
@@ -122,6 +121,7 @@ pub struct Spiking<'g> {
 /// What a stage needs beside its numbers.
 #[derive(Debug)]
 enum Layout<'g> {
+    Pixels(Pixels),
     Synapses(Afferents<'g>),
     Windows(Windows),
     /// For the drive steps that were asked for first.
@@ -155,7 +155,8 @@ impl<'g> Spiking<'g> {
                 Layout::Windows(Windows::new(*window, graph.stage(*source).grid, stage.grid))
             }
             StageKind::Softmax { .. } => Layout::Softmax(OnceLock::new()),
-            StageKind::Input(_) | StageKind::Scores { .. } | StageKind::Context { .. } => Layout::Nothing,
+            StageKind::Input(input) => Layout::Pixels(Pixels::new(input)),
+            StageKind::Scores { .. } | StageKind::Context { .. } => Layout::Nothing,
         };
         Self {
             graph,
@@ -163,7 +164,6 @@ impl<'g> Spiking<'g> {
             read: last_read(graph),
             bounds: Bounds::new(graph),
             known: OnceLock::new(),
-            pixels: graph.stages.first().and_then(|stage| LookUp::of(&stage.kind)),
             level: Level::best(),
             spare: Mutex::default(),
         }
@@ -195,13 +195,12 @@ impl<'g> Spiking<'g> {
     ) -> Result<Outcome, FunctionalError> {
         let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut runs, mut spare) = (Vec::with_capacity(self.graph.stages.len()), spares().pop().unwrap_or_default());
-        let before = std::mem::take(&mut spare.pixels);
-        let mut pixels = input::looked_up(self.graph, self.pixels.as_ref(), image, before)?;
+        input::check(self.graph, image)?;
         let bounds = self.check(options)?;
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
             let bound = self.bound(id, &bounds, &runs);
-            let run = self.stage(id, &mut pixels, (&runs[..], &mut spare), bound, options)?;
+            let run = self.stage(id, image, (&runs[..], &mut spare), bound, options)?;
             runs.push(run);
             if !options.record {
                 self.read[id.index()].iter().for_each(|read| runs[read.index()].train.release(&mut spare));
@@ -250,7 +249,7 @@ impl<'g> Spiking<'g> {
     fn stage(
         &self,
         id: StageId,
-        pixels: &mut Vec<i32>,
+        image: &[u8],
         (before, spare): (&[Ran], &mut Spare),
         bound: Bound,
         options: &Options,
@@ -295,8 +294,9 @@ impl<'g> Spiking<'g> {
                     neurons::run::<i64>(&population, spare)
                 }
             }
+            (_, Layout::Pixels(pixels)) => Ok(pixels.run(image, (grid, level), spare, options)),
             (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => {
-                Ok(Ran::of_image(grid, std::mem::take(pixels), options))
+                Ok(Ran::new(grid, last_input, options.time_steps))
             }
         }
     }
@@ -353,15 +353,6 @@ fn last_read(graph: &Graph<i32>) -> Vec<Vec<StageId>> {
     graph.ids().map(|id| graded.iter().copied().filter(|read| last[read.index()] == Some(id)).collect()).collect()
 }
 
-/// Numbers so many times; `None` where any does not fit into 16 bits then.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn repeated(numbers: &[i32], times: u32) -> Option<Vec<i16>> {
-    let times = i16::try_from(times).ok()?;
-    let most = i32::from(i16::MAX) / i32::from(times);
-    let fit = numbers.iter().fold(true, |all, number| all & (-most..=most).contains(number));
-    fit.then(|| numbers.iter().map(|&number| (number as i16).wrapping_mul(times)).collect())
-}
-
 impl Ran {
     fn new(grid: Grid, last_input: u32, time_steps: u32) -> Self {
         Self {
@@ -373,18 +364,6 @@ impl Ran {
             potentials_by_step: vec![],
             held: vec![],
         }
-    }
-
-    /// The input stage: the same pixels in each of the steps up to T.
-    fn of_image(grid: Grid, pixels: Vec<i32>, options: &Options) -> Self {
-        let mut ran = Self::new(grid, 0, options.time_steps);
-        if options.record {
-            ran.widths.rest(0, &pixels);
-        }
-        let wide = || pixels.iter().map(|&pixel| i64::from(pixel) * i64::from(options.time_steps)).collect();
-        ran.values = repeated(&pixels, options.time_steps).map_or_else(|| Values::of(wide()), Values::Words);
-        ran.train = Train::repeated(grid, pixels, options.time_steps);
-        ran
     }
 
     /// Notes the potentials of one position of a readout.

@@ -7,7 +7,6 @@ use crate::functional::values::ends;
 use crate::trace::SpikeTrain;
 use crate::units::Grid;
 use bitvec::prelude::{BitVec, Lsb0};
-use multiversion::multiversion;
 use std::cell::OnceCell;
 
 /// Bytes of a line of the cache.
@@ -180,9 +179,8 @@ impl Train {
         Self { grid, spikes, negative, last_step, sent: Sent::Spikes(sent) }
     }
 
-    /// The same values in each of the steps `1..=until`.
-    pub fn repeated(grid: Grid, values: Vec<i32>, until: u32) -> Self {
-        let (spikes, negative) = counts(&values);
+    /// The same values in each of the steps `1..=until`: so many are not zero, and so many of these negative.
+    pub fn repeated(grid: Grid, values: Vec<i32>, (spikes, negative): (u64, u64), until: u32) -> Self {
         let times = u64::from(until);
         let last_step = if spikes > 0 { until } else { 0 };
         Self {
@@ -453,22 +451,6 @@ impl Train {
             Sent::Words(levels) => levels.finish(length),
         }
     }
-}
-
-/// How many numbers are not zero, and how many of them are negative.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2", "x86_64+avx2", "aarch64+neon"))]
-fn counts(values: &[i32]) -> (u64, u64) {
-    let (mut all, mut negative) = (0, 0);
-    // as many as 32 bits count for certain, of which twice as many go into a register
-    for values in values.chunks(1 << 16) {
-        let (mut some, mut below) = (0u32, 0u32);
-        for &value in values {
-            some += u32::from(value != 0);
-            below += u32::from(value < 0);
-        }
-        (all, negative) = (all + u64::from(some), negative + u64::from(below));
-    }
-    (all, negative)
 }
 
 #[cfg(test)]
