@@ -31,9 +31,21 @@ impl Values {
         }
     }
 
-    /// `count` zeros, to become whole numbers from 0 to `most`.
-    pub(super) fn rest(count: usize, most: u32) -> Self {
-        if most <= i8::MAX as u32 { Self::Bytes(vec![0; count]) } else { Self::Narrow(vec![0; count]) }
+    /// `count` zeros, to become whole numbers from 0 to `most`, in the memory of other values.
+    pub(super) fn rest(self, count: usize, most: u32) -> Self {
+        if most <= i8::MAX as u32 {
+            let mut zeros = if let Self::Bytes(bytes) = self { bytes } else { vec![] };
+            zeros.clear();
+            zeros.resize(count, 0);
+            Self::Bytes(zeros)
+        } else {
+            Self::Narrow(vec![0; count])
+        }
+    }
+
+    /// Memory for words: that of these values, if they are words.
+    pub(super) fn into_words(self) -> Vec<i16> {
+        if let Self::Words(words) = self { words } else { vec![] }
     }
 
     /// Puts values, which fit, from `first` on.

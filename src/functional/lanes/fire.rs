@@ -203,7 +203,8 @@ mod tests {
     type Done = (bool, Vec<i64>, Vec<u64>, Vec<usize>, Vec<u32>, Vec<u32>, [u64; 2]);
 
     fn run(level: Level, signed: Signed, courses: &Vec<Course>, most: u32) -> Done {
-        let (mut counts, mut raster) = (Values::rest(courses.len() * signed.neurons, most), Raster::default());
+        let (mut counts, mut raster) =
+            (Values::default().rest(courses.len() * signed.neurons, most), Raster::default());
         let rests = signed.run(level, courses, (&mut counts, 0), &mut raster);
         let Raster { bits, firsts, lasts, sent, spikes, negative, .. } = raster;
         (rests, counts.to_vec(), bits, firsts, lasts, sent, [spikes, negative])
@@ -308,7 +309,7 @@ mod tests {
         }
         let ends = firsts[1..].iter().copied().chain([bits.len() / 2]);
         for ((at, course), (first, end)) in courses.iter().enumerate().zip(firsts.iter().zip(ends)) {
-            let (mut again, mut counted) = (vec![0; course.steps.1 * 2], Values::rest(signed.neurons, 4));
+            let (mut again, mut counted) = (vec![0; course.steps.1 * 2], Values::default().rest(signed.neurons, 4));
             let mut marks = Marks::new(&mut again, 2);
             signed.run_word(level, *course, (&mut counted, 0), (&mut marks, 0));
             assert_eq!(marks.done().last, end - first);

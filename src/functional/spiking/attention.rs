@@ -38,14 +38,14 @@ trait Kept: Copy + Default + Into<i32> + Into<i64> + Ord {
     /// What sends them.
     fn train(grid: Grid, levels: Levels<Self>) -> Train;
     /// All of them.
-    fn values(values: &[Self]) -> Values;
+    fn values(values: &[Self], memory: Values) -> Values;
 }
 
 impl Kept for i32 {
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::graded(grid, levels)
     }
-    fn values(values: &[Self]) -> Values {
+    fn values(values: &[Self], _: Values) -> Values {
         Values::Narrow(values.to_vec())
     }
 }
@@ -54,8 +54,11 @@ impl Kept for i16 {
     fn train(grid: Grid, levels: Levels<Self>) -> Train {
         Train::words(grid, levels)
     }
-    fn values(values: &[Self]) -> Values {
-        Values::Words(values.to_vec())
+    fn values(values: &[Self], memory: Values) -> Values {
+        let mut words = memory.into_words();
+        words.clear();
+        words.extend_from_slice(values);
+        Values::Words(words)
     }
 }
 
@@ -73,7 +76,7 @@ impl Graded<'_> {
     fn run<N: Kept>(
         &self,
         computing: &mut impl Compute<N>,
-        memory: Memory<N>,
+        (memory, room): (Memory<N>, Values),
         operations: u64,
     ) -> Result<Option<Ran>, FunctionalError> {
         let &Options { time_steps, schedule, settle, semantics, record, .. } = self.options;
@@ -109,7 +112,7 @@ impl Graded<'_> {
                 break;
             }
         }
-        ran.values = if accumulated { N::values(levels.last()) } else { Values::Narrow(vec![0; neurons]) };
+        ran.values = if accumulated { N::values(levels.last(), room) } else { Values::Narrow(vec![0; neurons]) };
         ran.train = N::train(self.grid, levels);
         Ok(Some(ran))
     }
@@ -117,7 +120,7 @@ impl Graded<'_> {
     /// Runs a stage whose values fit into 32 bits, as was checked.
     #[inline(always)]
     fn in_whole_numbers(&self, mut computing: impl Compute<i32>, operations: u64) -> Result<Ran, FunctionalError> {
-        self.run(&mut computing, Memory::default(), operations)?.ok_or_else(|| self.too_large())
+        self.run(&mut computing, (Memory::default(), Values::default()), operations)?.ok_or_else(|| self.too_large())
     }
 
     fn too_large(&self) -> FunctionalError {
@@ -412,7 +415,7 @@ pub(super) fn scores(
         if let Some(product) = spare.take_scores(stage.level, shape) {
             let counts = trains.map(|train| stage.counts(spare, train, true));
             let mut scores = Scores(Product { stage, trains, counts, product, channels, width });
-            let ran = stage.run::<i16>(&mut scores, spare.take(), operations)?;
+            let ran = stage.run::<i16>(&mut scores, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
             spare.scores = Some(scores.0.end(spare));
             if let Some(ran) = ran {
                 return Ok(ran);
@@ -436,7 +439,7 @@ pub(super) fn softmax(
     let (operations, sums) = (stage.arrivals(scores), stage.counts(spare, scores, !words));
     let mut softmax = Softmax { stage, scores, sums, rule, prepared, shares: Shares::default(), wide: vec![] };
     if words {
-        let ran = stage.run::<i16>(&mut softmax, spare.take(), operations)?;
+        let ran = stage.run::<i16>(&mut softmax, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
         return ran.ok_or_else(|| stage.too_large());
     }
     stage.in_whole_numbers(softmax, operations)
@@ -460,7 +463,7 @@ pub(super) fn context(
         if let Some(product) = spare.take_contexts(stage.level, shape) {
             let counts = [stage.counts(spare, probabilities, false), stage.counts(spare, values, true)];
             let mut contexts = Contexts(Product { stage, trains, counts, product, channels, width });
-            let ran = stage.run::<i16>(&mut contexts, spare.take(), operations)?;
+            let ran = stage.run::<i16>(&mut contexts, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
             spare.contexts = Some(contexts.0.end(spare));
             if let Some(ran) = ran {
                 return Ok(ran);

@@ -2,12 +2,12 @@
 //! go through it while the first cache holds it, and from a product straight to the neurons.
 
 use super::neurons::Population;
+use super::spare::Spare;
 use super::sparse::few;
 use super::spikes::Firing;
 use super::synapses::{Afferent, Short};
 use super::train::Train;
 use super::{FunctionalError, Ran};
-use crate::functional::Values;
 use crate::functional::lanes::{Aligned, Course, Inflow, Lists, MOST_INPUTS, Numbers, Pairs, WORD};
 use crate::units::{StageId, Window};
 use std::ops::Range;
@@ -85,34 +85,37 @@ impl Population<'_> {
     /// Runs neurons behind a linear layer through all their steps; `None` where there is no such layer, or what arrives does
     /// not fit into words of 16 bits.
     #[inline(always)]
-    pub fn behind_linear(&self, stream: &mut Option<Stream>) -> Result<Option<Ran>, FunctionalError> {
+    pub fn behind_linear(&self, spare: &mut Spare) -> Result<Option<Ran>, FunctionalError> {
         let Some((afferent, short)) = self.linear() else { return Ok(None) };
         let sources: Vec<(&Train, i32)> = self.sources(afferent).collect();
         if let Some((spikes, rows)) = few(short, &sources)
-            && let Some(ran) = self.behind_few(short, spikes, rows)?
+            && let Some(ran) = self.behind_few(short, spikes, rows, spare)?
         {
             return Ok(Some(ran));
         }
+        let mut stream = spare.stream.take();
         if stream.as_ref().is_none_or(|stream| !stream.is_of(afferent, short)) {
             let memory = stream.take().unwrap_or_else(|| Stream::new(short.inputs));
-            *stream = self.stream(afferent, short, memory);
+            stream = self.stream(afferent, short, memory);
         }
-        match (stream, &short.rows) {
+        let ran = match (&stream, &short.rows) {
             (Some(stream), Some(rows)) if stream.form == Form::Lists => {
-                Ok(Some(self.behind_lists(short, rows, stream)?))
+                Ok(Some(self.behind_lists(short, rows, stream, spare)?))
             }
-            (Some(stream), _) => Ok(Some(self.through(short, stream)?)),
+            (Some(stream), _) => Ok(Some(self.through(short, stream, spare)?)),
             (None, _) => Ok(None),
-        }
+        };
+        spare.stream = stream;
+        ran
     }
 
     #[inline(always)]
-    fn through(&self, short: &Short, stream: &Stream) -> Result<Ran, FunctionalError> {
+    fn through(&self, short: &Short, stream: &Stream, spare: &mut Spare) -> Result<Ran, FunctionalError> {
         let (grid, time_steps, channels) = (self.grid, self.options.time_steps, self.afferents.channels);
         let delay = self.options.schedule.delay() as usize;
         let mut ran = Ran::new(grid, self.last_input, time_steps);
         let mut fired = Firing::of_steps(self.level, grid, self.most_steps());
-        ran.values = Values::rest(grid.neurons(), time_steps);
+        ran.values = spare.rest(grid.neurons(), time_steps);
         ran.operations = stream.senders * short.outputs as u64;
         let (mut sums, mut rests) = (Aligned::default(), true);
         let (groups, block) = (short.packed.groups(), if stream.form == Form::Words { BLOCK } else { 1 });

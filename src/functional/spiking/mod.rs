@@ -200,6 +200,7 @@ impl<'g> Spiking<'g> {
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
             let bound = self.bound(id, &bounds, &runs);
+            spare.values = spare.all_values.get_mut(id.index()).map(std::mem::take).unwrap_or_default();
             let run = self.stage(id, image, (&runs[..], &mut spare), bound, options)?;
             runs.push(run);
             if !options.record {
@@ -209,6 +210,14 @@ impl<'g> Spiking<'g> {
         }
         spares().push(spare);
         Ok(self.outcome(runs, options))
+    }
+
+    /// Takes the memory of an outcome that nobody needs any more: a later run begins with it.
+    pub fn reuse(&self, outcome: Outcome) {
+        let mut spares = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spare = spares.pop().unwrap_or_default();
+        spare.all_values = outcome.values;
+        spares.push(spare);
     }
 
     /// The bounds of all sums, where every graded value fits.

@@ -46,15 +46,15 @@ pub(super) fn run<V: Sum<i32> + Into<i64> + Pod>(
 ) -> Result<Ran, FunctionalError> {
     let (grid, quick) = (population.grid, population.is_quick::<V>());
     // no closure here: those are not compiled for the instruction set of this function
-    let linear = if quick { population.behind_linear(&mut spare.stream)? } else { None };
+    let linear = if quick { population.behind_linear(spare)? } else { None };
     if let Some(ran) = linear {
         return Ok(ran);
     }
     let mut ran = Ran::new(grid, population.last_input, population.options.time_steps);
     let mut spikes = Firing::new(population.level, grid, population.most_steps());
     ran.values = match population.neurons.map(|neurons| neurons.rule) {
-        Some(NeuronRule::Signed) => Values::rest(grid.neurons(), population.options.time_steps),
-        Some(NeuronRule::Plain) => Values::rest(grid.neurons(), u32::MAX),
+        Some(NeuronRule::Signed) => spare.rest(grid.neurons(), population.options.time_steps),
+        Some(NeuronRule::Plain) => spare.rest(grid.neurons(), u32::MAX),
         None if size_of::<V>() == size_of::<i32>() => Values::Narrow(vec![]),
         None => Values::Wide(vec![]),
     };

@@ -2,6 +2,7 @@
 
 use super::linear::Stream;
 use super::train::Memory;
+use crate::functional::Values;
 use crate::functional::lanes::{Aligned, CountProducts, Level, Shape};
 
 /// Memory that nobody uses.
@@ -9,6 +10,9 @@ use crate::functional::lanes::{Aligned, CountProducts, Level, Shape};
 pub(super) struct Spare {
     words: Vec<Memory<i16>>,
     counts: Vec<Aligned>,
+    /// Values of the stage of an earlier image, and those of all stages.
+    pub values: Values,
+    pub all_values: Vec<Values>,
     /// What was injected.
     pub pixels: Vec<i32>,
     /// Products of attentions.
@@ -44,6 +48,11 @@ impl Spare {
     /// Takes numbers back.
     pub fn give_numbers(&mut self, numbers: Aligned) {
         self.counts.push(numbers);
+    }
+
+    /// `count` zeros, to become values of the stage from 0 to `most`.
+    pub fn rest(&mut self, count: usize, most: u32) -> Values {
+        std::mem::take(&mut self.values).rest(count, most)
     }
 
     /// Memory for words.

@@ -3,11 +3,11 @@
 
 use super::linear::Stream;
 use super::neurons::Population;
+use super::spare::Spare;
 use super::spikes::{Firing, Spikes};
 use super::synapses::Short;
 use super::train::Train;
 use super::{FunctionalError, Ran};
-use crate::functional::Values;
 use crate::functional::lanes::{Aligned, BURST, Numbers, Rows, Signs, WORD, list};
 
 /// One spike for so many neurons and steps, or fewer, is added up as a row of weights sooner than in products of pairs.
@@ -24,7 +24,13 @@ impl Population<'_> {
     /// Runs neurons to which few spikes come through all their steps; `None` where more come to a position in a step than
     /// words can hold.
     #[inline(always)]
-    pub fn behind_few(&self, short: &Short, spikes: &Spikes, rows: &Rows) -> Result<Option<Ran>, FunctionalError> {
+    pub fn behind_few(
+        &self,
+        short: &Short,
+        spikes: &Spikes,
+        rows: &Rows,
+        spare: &mut Spare,
+    ) -> Result<Option<Ran>, FunctionalError> {
         let (grid, inputs) = (self.grid, short.inputs);
         let (mut codes, mut ends, mut firsts) = (vec![], vec![0], vec![0]);
         let half = inputs.div_ceil(WORD);
@@ -40,7 +46,7 @@ impl Population<'_> {
         }
         let mut ran = Ran::new(grid, self.last_input, self.options.time_steps);
         let mut fired = Firing::of_steps(self.level, grid, self.most_steps());
-        ran.values = Values::rest(grid.neurons(), self.options.time_steps);
+        ran.values = spare.rest(grid.neurons(), self.options.time_steps);
         ran.operations = (codes.len() * short.outputs) as u64;
         let (mut sums, mut rests, delay) = (vec![], true, self.options.schedule.delay() as usize);
         for ((first, span), position) in self.spans(rows) {
@@ -57,10 +63,16 @@ impl Population<'_> {
 
     /// Runs neurons to which lists of single spikes come through all their steps.
     #[inline(always)]
-    pub fn behind_lists(&self, short: &Short, rows: &Rows, stream: &Stream) -> Result<Ran, FunctionalError> {
+    pub fn behind_lists(
+        &self,
+        short: &Short,
+        rows: &Rows,
+        stream: &Stream,
+        spare: &mut Spare,
+    ) -> Result<Ran, FunctionalError> {
         let mut ran = Ran::new(self.grid, self.last_input, self.options.time_steps);
         let mut fired = Firing::of_steps(self.level, self.grid, self.most_steps());
-        ran.values = Values::rest(self.grid.neurons(), self.options.time_steps);
+        ran.values = spare.rest(self.grid.neurons(), self.options.time_steps);
         ran.operations = stream.senders * short.outputs as u64;
         let (mut sums, mut rests, delay) = (Aligned::default(), true, self.options.schedule.delay() as usize);
         for ((first, span), position) in self.spans(rows) {
