@@ -6,6 +6,8 @@ use super::fire::{Course, Courses};
 #[cfg(target_arch = "x86_64")]
 use super::signs::count_avx512;
 use super::{Level, Set, WORD, count_rows};
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
 
 /// What the neurons of all positions fire, one position after the other: rows of bits, one for each step.
 #[derive(Debug, Default)]
@@ -142,9 +144,12 @@ impl Raster {
         }
     }
 
-    /// Adds what all positions fire in a step, from 1, to counts of so many channels each, which wrap.
+    /// Adds what all positions fire in a step, nothing in step 0, to counts of so many channels each, which wrap.
     #[inline(always)]
     pub fn count(&self, level: Level, step: u32, channels: usize, counts: &mut [i8]) {
+        if step == 0 {
+            return;
+        }
         #[cfg(target_arch = "x86_64")]
         if level.0 == Set::Avx512 {
             // SAFETY: the processor has the instructions
@@ -158,8 +163,40 @@ impl Raster {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn count_avx512(&self, step: u32, channels: usize, counts: &mut [i8]) {
+        // usual widths have code of their own
+        match channels {
+            64 => return self.count_words::<1>(step, counts),
+            128 => return self.count_words::<2>(step, counts),
+            384 => return self.count_words::<6>(step, counts),
+            _ => {}
+        }
         for (position, counts) in counts.chunks_exact_mut(channels).enumerate() {
             count_avx512(self.row(position, step, 2 * channels.div_ceil(WORD)), counts);
+        }
+    }
+
+    /// The same where channels fill so many words.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn count_words<const WORDS: usize>(&self, step: u32, counts: &mut [i8]) {
+        let (one, rows) = (_mm512_set1_epi8(1), self.bits.as_chunks::<WORDS>().0);
+        let counts = counts.as_chunks_mut::<WORD>().0.chunks_exact_mut(WORDS);
+        for ((counts, first), &last) in counts.zip(&self.firsts).zip(&self.lasts) {
+            if step > last {
+                continue;
+            }
+            let row = 2 * (first + step as usize - 1);
+            let Some([plus, minus]) = rows[row..].first_chunk() else { continue };
+            for ((counts, &plus), &minus) in counts.iter_mut().zip(plus).zip(minus) {
+                // SAFETY: there are as many counts as a register has bytes
+                unsafe {
+                    let sums = _mm512_loadu_si512(counts.as_ptr().cast());
+                    let sums = _mm512_mask_add_epi8(sums, plus, sums, one);
+                    let sums = _mm512_mask_sub_epi8(sums, minus, sums, one);
+                    _mm512_storeu_si512(counts.as_mut_ptr().cast(), sums);
+                }
+            }
         }
     }
 
