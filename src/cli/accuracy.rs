@@ -198,7 +198,10 @@ fn table(
                     record: false,
                     hold_every: None,
                 };
-                Ok(profile::spiking(&spiking, image, &options)?.logits_by_step)
+                let mut outcome = profile::spiking(&spiking, image, &options)?;
+                let logits = std::mem::take(&mut outcome.logits_by_step);
+                spiking.reuse(outcome);
+                Ok(logits)
             };
             rows(&run, images, plan, progress)?
         }

@@ -66,7 +66,9 @@ pub fn check(args: &CheckArgs, progress: &Progress) -> Result<(), Failure> {
     let bar = progress.bar("check", images.len());
     let comparisons = functional::each_image(&images, |_, image| {
         bar.inc(1);
-        Ok::<_, functional::FunctionalError>(simulate::compared(&networks, image, &options, &Profiled)?.1)
+        let (outcome, comparison) = simulate::compared(&networks, image, &options, &Profiled)?;
+        networks.spiking.reuse(outcome);
+        Ok::<_, functional::FunctionalError>(comparison)
     })?;
     bar.finish_and_clear();
     let wheel = progress.wheel("float network");

@@ -217,6 +217,26 @@ proptest! {
     }
 
     #[test]
+    fn a_run_is_the_same_in_whatever_memory(
+        plan in plan(), other in plan(), time_steps in 1u32..=6, other_steps in 1u32..=200, schedule in schedule(),
+        record in any::<bool>(),
+    ) {
+        let (graph, others) = (plan.graph(), other.graph());
+        let (image, options) = (plan.image(&graph), Options { record, ..options(time_steps, schedule) });
+        let spiking = Spiking::new(&graph);
+        let wanted = spiking.run(&image, &options).unwrap();
+        let later = Plan { seed: plan.seed.wrapping_add(1), ..plan.clone() }.image(&graph);
+        for outcome in [
+            run(&graph, &later, time_steps, schedule),
+            run(&graph, &image, other_steps, schedule),
+            run(&others, &other.image(&others), time_steps, schedule),
+        ] {
+            spiking.reuse(outcome);
+            prop_assert_eq!(&spiking.run(&image, &options).unwrap(), &wanted);
+        }
+    }
+
+    #[test]
     fn what_neurons_hold_on_the_way_is_what_a_probe_finds(
         plan in plan(), plain in any::<bool>(), currents in currents(), time_steps in 1u32..=6,
         schedule in schedule(), each in 1u32..=4, record in any::<bool>(),

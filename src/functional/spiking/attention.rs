@@ -415,7 +415,7 @@ pub(super) fn scores(
         if let Some(product) = spare.take_scores(stage.level, shape) {
             let counts = trains.map(|train| stage.counts(spare, train, true));
             let mut scores = Scores(Product { stage, trains, counts, product, channels, width });
-            let ran = stage.run::<i16>(&mut scores, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
+            let ran = stage.run::<i16>(&mut scores, (spare.take(), spare.values()), operations)?;
             spare.scores = Some(scores.0.end(spare));
             if let Some(ran) = ran {
                 return Ok(ran);
@@ -439,7 +439,7 @@ pub(super) fn softmax(
     let (operations, sums) = (stage.arrivals(scores), stage.counts(spare, scores, !words));
     let mut softmax = Softmax { stage, scores, sums, rule, prepared, shares: Shares::default(), wide: vec![] };
     if words {
-        let ran = stage.run::<i16>(&mut softmax, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
+        let ran = stage.run::<i16>(&mut softmax, (spare.take(), spare.values()), operations)?;
         return ran.ok_or_else(|| stage.too_large());
     }
     stage.in_whole_numbers(softmax, operations)
@@ -463,7 +463,7 @@ pub(super) fn context(
         if let Some(product) = spare.take_contexts(stage.level, shape) {
             let counts = [stage.counts(spare, probabilities, false), stage.counts(spare, values, true)];
             let mut contexts = Contexts(Product { stage, trains, counts, product, channels, width });
-            let ran = stage.run::<i16>(&mut contexts, (spare.take(), std::mem::take(&mut spare.values)), operations)?;
+            let ran = stage.run::<i16>(&mut contexts, (spare.take(), spare.values()), operations)?;
             spare.contexts = Some(contexts.0.end(spare));
             if let Some(ran) = ran {
                 return Ok(ran);

@@ -29,7 +29,7 @@ impl Pixels {
         numbers.resize(image.len(), 0);
         let words = self.tables.as_ref().and_then(|tables| Some((tables, tables.times(options.time_steps)?)));
         let counts = if let Some((tables, times)) = words {
-            let mut products = std::mem::take(&mut spare.values).into_words();
+            let mut products = spare.values().into_words();
             products.resize(image.len(), 0);
             let mut found = Found { numbers: &mut numbers, products: &mut products, times };
             let counts = tables.look_up(level, image, &mut found);

@@ -35,7 +35,7 @@ use neurons::Population;
 use rested::Rested;
 use spare::Spare;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use synapses::Afferents;
 use train::Train;
 
@@ -193,14 +193,14 @@ impl<'g> Spiking<'g> {
         options: &Options,
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
-        let spares = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut runs, mut spare) = (Vec::with_capacity(self.graph.stages.len()), spares().pop().unwrap_or_default());
+        let (mut runs, mut spare) =
+            (Vec::with_capacity(self.graph.stages.len()), self.spares().pop().unwrap_or_default());
         input::check(self.graph, image)?;
         let bounds = self.check(options)?;
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
             let bound = self.bound(id, &bounds, &runs);
-            spare.values = spare.all_values.get_mut(id.index()).map(std::mem::take).unwrap_or_default();
+            spare.begin(id);
             let run = self.stage(id, image, (&runs[..], &mut spare), bound, options)?;
             runs.push(run);
             if !options.record {
@@ -208,16 +208,20 @@ impl<'g> Spiking<'g> {
             }
             done(id);
         }
-        spares().push(spare);
+        self.spares().push(spare);
         Ok(self.outcome(runs, options))
     }
 
-    /// Takes the memory of an outcome that nobody needs any more: a later run begins with it.
+    /// Takes an outcome back that nobody needs any more: a later run puts its values into the same memory, where they fit. What a run
+    /// gives does not depend on it.
     pub fn reuse(&self, outcome: Outcome) {
-        let mut spares = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut spare = spares.pop().unwrap_or_default();
-        spare.all_values = outcome.values;
-        spares.push(spare);
+        let mut spare = self.spares().pop().unwrap_or_default();
+        spare.give_outcome(outcome.values);
+        self.spares().push(spare);
+    }
+
+    fn spares(&self) -> MutexGuard<'_, Vec<Spare>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bounds of all sums, where every graded value fits.

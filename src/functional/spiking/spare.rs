@@ -4,15 +4,16 @@ use super::linear::Stream;
 use super::train::Memory;
 use crate::functional::Values;
 use crate::functional::lanes::{Aligned, CountProducts, Level, Shape};
+use crate::units::StageId;
 
 /// Memory that nobody uses.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     words: Vec<Memory<i16>>,
     counts: Vec<Aligned>,
-    /// Values of the stage of an earlier image, and those of all stages.
-    pub values: Values,
-    pub all_values: Vec<Values>,
+    /// Values of an earlier image that nobody needs any more: of all stages, and of the one that runs.
+    outcome: Vec<Values>,
+    stage: Values,
     /// What was injected.
     pub pixels: Vec<i32>,
     /// Products of attentions.
@@ -50,9 +51,24 @@ impl Spare {
         self.counts.push(numbers);
     }
 
+    /// Takes the values of an outcome back.
+    pub fn give_outcome(&mut self, values: Vec<Values>) {
+        self.outcome = values;
+    }
+
+    /// From now on the stage with a number runs.
+    pub fn begin(&mut self, stage: StageId) {
+        self.stage = self.outcome.get_mut(stage.index()).map(std::mem::take).unwrap_or_default();
+    }
+
+    /// Memory for the values of the stage.
+    pub fn values(&mut self) -> Values {
+        std::mem::take(&mut self.stage)
+    }
+
     /// `count` zeros, to become values of the stage from 0 to `most`.
     pub fn rest(&mut self, count: usize, most: u32) -> Values {
-        std::mem::take(&mut self.values).rest(count, most)
+        self.values().rest(count, most)
     }
 
     /// Memory for words.
