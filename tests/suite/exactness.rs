@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use spikemesh::convert::{self, Precision};
 use spikemesh::functional::slice::SliceState;
 use spikemesh::functional::{
-    IntegerAnn, Options, Outcome, Probe, Semantics, Settle, Spiking, each_image, input, probe, quantised_ann,
+    IntegerAnn, Options, Outcome, Probe, Semantics, Settle, Spiking, Values, each_image, input, probe, quantised_ann,
 };
 use spikemesh::graph::{Graph, NeuronRule, StageKind};
 use spikemesh::images::Images;
@@ -368,6 +368,20 @@ fn sums_outgrow_32_bits_without_harm() {
     }
     let most = i64::from(i32::MAX);
     assert!(sizes[0] < most && sizes[8] > most && sizes[10] > most, "{sizes:?}");
+}
+
+#[test]
+fn attention_in_words_runs_in_the_memory_of_another_image() {
+    let plan = Plan { side: 15, ..small_graphs::SAMPLE };
+    let graph = plan.graph();
+    let images = [1, 2].map(|seed| Plan { seed, ..plan.clone() }.image(&graph));
+    let [first, second] = images.each_ref().map(|image| run(&graph, image, 4, Schedule::SameStep));
+    let words = graph.stages.iter().zip(&first.values).filter(|(_, values)| matches!(values, Values::Words(_)));
+    assert_eq!(words.map(|(stage, _)| &stage.name[..]).collect::<Vec<_>>(), ["input", "scores", "softmax"]);
+    let spiking = Spiking::new(&graph);
+    spiking.reuse(first.clone());
+    let found = spiking.run(&images[1], &options(4, Schedule::SameStep)).unwrap();
+    assert!(found == second && found != first);
 }
 
 #[test]
