@@ -14,10 +14,8 @@ pub const SIDES: u32 = 4;
 pub const MOST_PORTS: usize = 32;
 /// Most virtual channels of all ports of a router together: one bit each, too.
 pub const MOST_QUEUES: usize = 64;
-/// Most entries of the table of routes, one byte each: a quarter of the first cache. Past that, comparing coordinates is quicker.
-const MOST_ROUTES: usize = 1 << 14;
-/// The same on a torus, where one has to divide.
-const MOST_TORUS_ROUTES: usize = 1 << 20;
+/// Most entries of the table of routes on a torus, one byte each.
+const MOST_ROUTES: usize = 1 << 20;
 /// What lies behind a port at the edge of the mesh.
 pub const NOTHING: u32 = u32::MAX;
 
@@ -35,10 +33,10 @@ impl Way {
         self.0 & STRAIGHT != 0
     }
 
-    /// The unit that it leads to, if there is one only.
+    /// What is known of the unit that it leads to, if there is one only: see [`Wiring::toward`].
     #[inline]
-    pub(super) fn unit(self) -> Option<usize> {
-        self.is_straight().then_some((self.0 & !STRAIGHT) as usize)
+    fn target(self) -> u32 {
+        self.0 & !STRAIGHT
     }
 }
 
@@ -55,14 +53,8 @@ pub(super) const KINDS: usize = 5;
 /// Set in a [`Way`] that leads to one unit.
 const STRAIGHT: u32 = 1 << 31;
 
-/// A unit as routing sees it.
-#[derive(Debug, Clone, Copy)]
-struct Spot {
-    /// Where its tile lies: see [`Wiring::places`].
-    place: u64,
-    /// The output of the tile's router that leads to it.
-    port: u32,
-}
+/// Bits of a [`Way`] for the output that leads to a unit, behind the place of its tile.
+const OUTPUT_BITS: u32 = MOST_PORTS.ilog2();
 
 /// One router of a planted tree.
 #[derive(Debug, Clone, Copy)]
@@ -103,11 +95,14 @@ pub struct Wiring {
     /// Buffers, packets and routing.
     pub noc: Noc,
     ways: Ways,
-    /// For routing, column and row of each tile, the one along which packets go first in the upper half of a number.
-    places: Vec<u64>,
+    /// For routing on a mesh, column and row of each tile, the one along which packets go first in the upper bits, above so many others;
+    /// empty where a [`Way`] has no room for them.
+    places: Vec<u32>,
+    lower_bits: u32,
     /// The side toward larger coordinates in the dimension in which packets go first, and in the other one; the opposite ones follow.
     first_sides: [u32; 2],
-    /// Which of its outputs each tile's router takes toward each unit, tile by tile; empty where comparing coordinates is quicker.
+    /// Which of its outputs each tile's router takes toward each unit, tile by tile, on a torus, where one would have to divide; empty
+    /// on large ones.
     outputs: Vec<u8>,
     /// Ports of each router.
     count: Vec<u8>,
@@ -124,8 +119,6 @@ pub struct Wiring {
     pub(super) link_cycles: [Cycle; KINDS],
     pub(super) intervals: [Cycle; KINDS],
     pub(super) units: Vec<Unit>,
-    /// The same for routing; empty on a torus.
-    spots: Vec<Spot>,
     /// All ports of a router, one bit each.
     pub(super) sides: u32,
     /// The first queue of every port, one bit each.
@@ -162,18 +155,21 @@ impl Wiring {
         let torus = topology.noc.shape == Shape::Torus;
         let xy = topology.noc.routing == Routing::Xy;
         let (east, south) = (Direction::East as u32, Direction::South as u32);
+        let [higher_bits, lower_bits] =
+            if xy { [mesh.columns, mesh.rows] } else { [mesh.rows, mesh.columns] }.map(bits_below);
         let place = |tile: TileId| {
             let (x, y) = mesh.place(tile);
-            if xy { u64::from(x) << 32 | u64::from(y) } else { u64::from(y) << 32 | u64::from(x) }
+            if xy { x << lower_bits | y } else { y << lower_bits | x }
         };
-        let spot = |unit: &Unit| Spot { place: place(unit.tile), port: SIDES + unit.port };
+        let placed = !torus && higher_bits + lower_bits + OUTPUT_BITS <= STRAIGHT.trailing_zeros();
         let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
         let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
             timing: *timing,
             noc: topology.noc,
             ways: Ways::over(topology),
-            places: (0..mesh.tiles()).map(|tile| place(TileId::at(tile))).collect(),
+            places: (0..if placed { mesh.tiles() } else { 0 }).map(|tile| place(TileId::at(tile))).collect(),
+            lower_bits,
             first_sides: if xy { [east, south] } else { [south, east] },
             outputs: vec![],
             count: ports.iter().map(|&ports| ports as u8).collect(),
@@ -191,7 +187,6 @@ impl Wiring {
                 timing.router_cycles + timing.eject_cycles,
             ],
             intervals: [interval, interval, interval.max(serial), interval, interval],
-            spots: if torus { vec![] } else { units.iter().map(spot).collect() },
             units,
             sides: ((1u64 << port_places) - 1) as u32,
             first_queues: (0..MOST_QUEUES as u32).step_by(vcs as usize).fold(0, |first, at| first | 1 << at),
@@ -199,10 +194,10 @@ impl Wiring {
             branchings: vec![],
         };
         wiring.connect(topology);
-        if wiring.tiles() * wiring.units() <= if torus { MOST_TORUS_ROUTES } else { MOST_ROUTES } {
-            wiring.outputs = (0..wiring.tiles() * wiring.units())
-                .map(|at| wiring.output_by_places(at / wiring.units(), at % wiring.units()) as u8)
-                .collect();
+        if torus && wiring.tiles() * wiring.units() <= MOST_ROUTES {
+            let outputs = (0..wiring.tiles() * wiring.units())
+                .map(|at| wiring.output_toward(at / wiring.units(), at % wiring.units()) as u8);
+            wiring.outputs = outputs.collect();
         }
         Ok(wiring)
     }
@@ -298,10 +293,13 @@ impl Wiring {
         if side < SIDES as usize { behind } else { self.ports() + behind }
     }
 
-    /// The way from anywhere to one unit, by the chip's dimension-order routing.
+    /// The way from anywhere to one unit, by the chip's dimension-order routing: the place of its tile and the output of its router, so
+    /// that routers need no table; on a torus, or where these have no room, the unit.
     #[must_use]
     pub fn toward(&self, unit: UnitId) -> Way {
-        Way(STRAIGHT | unit.0)
+        let Unit { tile, port, .. } = self.units[unit.index()];
+        let place = self.places.get(tile.index());
+        Way(STRAIGHT | place.map_or(unit.0, |place| place << OUTPUT_BITS | (SIDES + port)))
     }
 
     /// Takes over a tree, so that flits can follow it from its first router.
@@ -364,21 +362,17 @@ impl Wiring {
     /// The outputs that a flit takes at a router, one bit each, none if its tree ends there without a unit.
     #[inline]
     pub(super) fn outputs(&self, way: Way, tile: usize) -> u32 {
-        match way.unit() {
-            Some(unit) => 1 << self.output(tile, unit),
-            None => self.branchings[way.0 as usize].outputs,
-        }
+        if way.is_straight() { 1 << self.output(tile, way) } else { self.branchings[way.0 as usize].outputs }
     }
 
     /// The output that a flit takes at a router if it takes one only.
     #[inline(always)]
     pub(super) fn only_output(&self, way: Way, tile: usize) -> Option<u32> {
-        match way.unit() {
-            Some(unit) => Some(self.output(tile, unit)),
-            None => Some(self.branchings[way.0 as usize].outputs)
-                .filter(|outputs| outputs.is_power_of_two())
-                .map(u32::trailing_zeros),
+        if way.is_straight() {
+            return Some(self.output(tile, way));
         }
+        let outputs = self.branchings[way.0 as usize].outputs;
+        outputs.is_power_of_two().then(|| outputs.trailing_zeros())
     }
 
     /// Whether flits take several outputs at a router of their tree.
@@ -387,26 +381,25 @@ impl Wiring {
         !way.is_straight() && !self.branchings[way.0 as usize].outputs.is_power_of_two()
     }
 
+    /// The output that a tile's router takes on the way to one unit: by comparing coordinates, without a branch on them, which nobody
+    /// could foresee.
+    #[inline(always)]
+    fn output(&self, tile: usize, way: Way) -> u32 {
+        let Some(&from) = self.places.get(tile) else { return self.output_by_table(tile, way.target() as usize) };
+        let (to, [first, second]) = (way.target() >> OUTPUT_BITS, self.first_sides);
+        let side = select_unpredictable((to ^ from) >> self.lower_bits != 0, first, second);
+        select_unpredictable(to == from, way.target() % MOST_PORTS as u32, side + u32::from(to < from))
+    }
+
+    #[inline]
+    fn output_by_table(&self, tile: usize, unit: usize) -> u32 {
+        let known = self.outputs.get(tile * self.units.len() + unit);
+        known.map_or_else(|| self.output_toward(tile, unit), |&output| output.into())
+    }
+
     /// The output that a tile's router takes toward a unit.
-    #[inline(always)]
-    pub(super) fn output(&self, tile: usize, unit: usize) -> u32 {
-        match self.outputs.get(tile * self.units.len() + unit) {
-            Some(&output) => output.into(),
-            None => self.output_by_places(tile, unit),
-        }
-    }
-
-    /// The same by comparing coordinates, without a branch on them, which nobody could foresee.
-    #[inline(always)]
-    fn output_by_places(&self, tile: usize, unit: usize) -> u32 {
-        let Some(&Spot { place: to, port }) = self.spots.get(unit) else { return self.output_on_torus(tile, unit) };
-        let (from, [first, second]) = (self.places[tile], self.first_sides);
-        let side = select_unpredictable((to ^ from) >> 32 != 0, first, second);
-        select_unpredictable(to == from, port, side + u32::from(to < from))
-    }
-
     #[inline(never)]
-    fn output_on_torus(&self, tile: usize, unit: usize) -> u32 {
+    fn output_toward(&self, tile: usize, unit: usize) -> u32 {
         let unit = self.units[unit];
         self.ways.toward(TileId::at(tile), unit.tile).map_or(SIDES + unit.port, |side| side as u32)
     }
@@ -416,7 +409,7 @@ impl Wiring {
         if !way.is_straight() {
             return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
         }
-        let to = self.units[(way.0 & !STRAIGHT) as usize].tile;
+        let to = self.units[way.target() as usize].tile;
         self.ways.closing_ahead(tile, Direction::ALL[side], to)
     }
 
@@ -475,6 +468,11 @@ impl Wiring {
     pub fn cut_through(&self) -> bool {
         self.noc.multicast == Multicast::Tree
     }
+}
+
+/// Bits of the numbers below one.
+fn bits_below(count: u32) -> u32 {
+    count.saturating_sub(1).checked_ilog2().map_or(0, |bits| bits + 1)
 }
 
 /// The set bits of a mask, lowest first.
