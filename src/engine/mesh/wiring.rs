@@ -33,10 +33,10 @@ impl Way {
         self.0 & STRAIGHT != 0
     }
 
-    /// What is known of the unit that it leads to, if there is one only: see [`Wiring::toward`].
+    /// The unit that it leads to, if there is one only, where it does not hold the [place](Wiring::toward) of that.
     #[inline]
-    fn target(self) -> u32 {
-        self.0 & !STRAIGHT
+    fn unit(self) -> usize {
+        (self.0 & !STRAIGHT) as usize
     }
 }
 
@@ -53,8 +53,8 @@ pub(super) const KINDS: usize = 5;
 /// Set in a [`Way`] that leads to one unit.
 const STRAIGHT: u32 = 1 << 31;
 
-/// Bits of a [`Way`] for the output that leads to a unit, behind the place of its tile.
-const OUTPUT_BITS: u32 = MOST_PORTS.ilog2();
+/// The bits of a [`Way`] that hold the output toward a unit; the place of its tile is in those above.
+const OUTPUT: u32 = MOST_PORTS as u32 - 1;
 
 /// One router of a planted tree.
 #[derive(Debug, Clone, Copy)]
@@ -95,10 +95,10 @@ pub struct Wiring {
     /// Buffers, packets and routing.
     pub noc: Noc,
     ways: Ways,
-    /// For routing on a mesh, column and row of each tile, the one along which packets go first in the upper bits, above so many others;
-    /// empty where a [`Way`] has no room for them.
+    /// For routing on a mesh, column and row of each tile as a [`Way`] holds them, the one along which packets go first in the upper bits;
+    /// empty where it has no room for them. And all bits below the upper ones.
     places: Vec<u32>,
-    lower_bits: u32,
+    lower: u32,
     /// The side toward larger coordinates in the dimension in which packets go first, and in the other one; the opposite ones follow.
     first_sides: [u32; 2],
     /// Which of its outputs each tile's router takes toward each unit, tile by tile, on a torus, where one would have to divide; empty
@@ -155,13 +155,14 @@ impl Wiring {
         let torus = topology.noc.shape == Shape::Torus;
         let xy = topology.noc.routing == Routing::Xy;
         let (east, south) = (Direction::East as u32, Direction::South as u32);
-        let [higher_bits, lower_bits] =
-            if xy { [mesh.columns, mesh.rows] } else { [mesh.rows, mesh.columns] }.map(bits_below);
+        let [columns, rows] = [mesh.columns, mesh.rows].map(bits_below);
+        let above = OUTPUT.count_ones() + if xy { rows } else { columns };
         let place = |tile: TileId| {
             let (x, y) = mesh.place(tile);
-            if xy { x << lower_bits | y } else { y << lower_bits | x }
+            let (first, second) = if xy { (x, y) } else { (y, x) };
+            first << above | second << OUTPUT.count_ones()
         };
-        let placed = !torus && higher_bits + lower_bits + OUTPUT_BITS <= STRAIGHT.trailing_zeros();
+        let placed = !torus && OUTPUT.count_ones() + columns + rows <= STRAIGHT.trailing_zeros();
         let serial = u64::from(topology.noc.flit_bits.div_ceil(topology.board.chip_link_bits));
         let interval = timing.flit_interval_cycles;
         let mut wiring = Self {
@@ -169,7 +170,7 @@ impl Wiring {
             noc: topology.noc,
             ways: Ways::over(topology),
             places: (0..if placed { mesh.tiles() } else { 0 }).map(|tile| place(TileId::at(tile))).collect(),
-            lower_bits,
+            lower: (1u64 << above).saturating_sub(1) as u32,
             first_sides: if xy { [east, south] } else { [south, east] },
             outputs: vec![],
             count: ports.iter().map(|&ports| ports as u8).collect(),
@@ -299,7 +300,7 @@ impl Wiring {
     pub fn toward(&self, unit: UnitId) -> Way {
         let Unit { tile, port, .. } = self.units[unit.index()];
         let place = self.places.get(tile.index());
-        Way(STRAIGHT | place.map_or(unit.0, |place| place << OUTPUT_BITS | (SIDES + port)))
+        Way(STRAIGHT | place.map_or(unit.0, |place| place | (SIDES + port)))
     }
 
     /// Takes over a tree, so that flits can follow it from its first router.
@@ -385,10 +386,10 @@ impl Wiring {
     /// could foresee.
     #[inline(always)]
     fn output(&self, tile: usize, way: Way) -> u32 {
-        let Some(&from) = self.places.get(tile) else { return self.output_by_table(tile, way.target() as usize) };
-        let (to, [first, second]) = (way.target() >> OUTPUT_BITS, self.first_sides);
-        let side = select_unpredictable((to ^ from) >> self.lower_bits != 0, first, second);
-        select_unpredictable(to == from, way.target() % MOST_PORTS as u32, side + u32::from(to < from))
+        let Some(&from) = self.places.get(tile) else { return self.output_by_table(tile, way.unit()) };
+        let (to, [first, second]) = (way.0 & !(STRAIGHT | OUTPUT), self.first_sides);
+        let side = select_unpredictable(to ^ from > self.lower, first, second);
+        select_unpredictable(to == from, way.0 & OUTPUT, side + u32::from(to < from))
     }
 
     #[inline]
@@ -409,7 +410,7 @@ impl Wiring {
         if !way.is_straight() {
             return self.branchings[way.0 as usize].ahead & (1 << side) != 0;
         }
-        let to = self.units[way.target() as usize].tile;
+        let to = self.units[way.unit()].tile;
         self.ways.closing_ahead(tile, Direction::ALL[side], to)
     }
 
