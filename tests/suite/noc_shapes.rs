@@ -49,6 +49,26 @@ fn packets_go_along_one_dimension_and_then_the_other_and_take_the_shorter_way_ro
 }
 
 #[test]
+fn flits_take_the_links_of_their_way_on_meshes_of_any_sides() {
+    let sides = [(9, 2), (2, 9), (5, 1), (1, 5), (4, 3)];
+    for ((columns, rows), routing) in sides.into_iter().flat_map(|side| [(side, Routing::Xy), (side, Routing::Yx)]) {
+        let hardware = cores(columns, rows, |hardware| hardware.topology.noc.routing = routing);
+        let (wiring, ways, tiles) = (wiring(&hardware), Ways::over(&hardware.topology), columns * rows);
+        for (from, to) in (0..tiles).flat_map(|from| (0..tiles).map(move |to| (from, to))) {
+            let (mut wanted, mut at) = (vec![0; tiles as usize * Direction::ALL.len()], TileId(from));
+            while let Some(side) = ways.toward(at, TileId(to)) {
+                wanted[at.index() * Direction::ALL.len() + side as usize] = 1;
+                at = ways.beside(at, side).unwrap();
+            }
+            let mut mesh = Mesh::new(&wiring, Order::Forward);
+            let packet = Packet { tag: 0, way: wiring.toward(UnitId(to)), flits: 1 };
+            run(&mut mesh, vec![(0, UnitId(from), packet)]);
+            assert_eq!(mesh.link_flits(), wanted, "{columns} × {rows}, {routing:?}: {from} to {to}");
+        }
+    }
+}
+
+#[test]
 fn zero_load_latency_of_a_torus_is_that_of_the_shorter_way_round() {
     let hardware = torus(8, 5, 2);
     let wiring = wiring(&hardware);
