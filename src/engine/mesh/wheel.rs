@@ -98,14 +98,16 @@ impl Wheel {
             return self.put_far(kind, flit);
         }
         let place = &mut self.places[((now + cycles) % TURN) as usize];
+        // A list has room only where there is a first one.
+        if place.others.len() < place.others.capacity() {
+            return place.others.push(flit);
+        }
         if place.first.queue == NOTHING {
             turn.fill(now + cycles);
             place.first = flit;
             return;
         }
-        if place.others.len() == place.others.capacity() {
-            extend(&mut place.others, &mut self.spare);
-        }
+        extend(&mut place.others, &mut self.spare);
         place.others.push(flit);
     }
 
