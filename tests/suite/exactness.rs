@@ -385,6 +385,23 @@ fn attention_in_words_runs_in_the_memory_of_another_image() {
 }
 
 #[test]
+fn pixels_that_outgrow_words_are_as_exact() {
+    let graph = small_graphs::SAMPLE.graph();
+    let image = small_graphs::SAMPLE.image(&graph);
+    let pixels = input::injected(&graph, &image).unwrap();
+    let largest = pixels.iter().map(|pixel| pixel.unsigned_abs()).max().unwrap();
+    for time_steps in [100, 300] {
+        let outcome = run(&graph, &image, time_steps, Schedule::SameStep);
+        let words = time_steps * largest <= i16::MAX as u32;
+        assert_eq!((matches!(outcome.values[0], Values::Words(_)), words), (words, time_steps == 100));
+        assert!(outcome.values == quantised_ann(&graph, &image, time_steps).unwrap(), "T = {time_steps}");
+        let count = |reason: fn(&i32) -> bool| pixels.iter().filter(|pixel| reason(pixel)).count() as u64;
+        let counts = [count(|&pixel| pixel != 0), count(|&pixel| pixel < 0)].map(|count| count * u64::from(time_steps));
+        assert_eq!([outcome.spikes[0], outcome.negative_spikes[0]], counts, "T = {time_steps}");
+    }
+}
+
+#[test]
 fn a_real_network_is_exact_stage_by_stage() {
     let Some(path) = shared::path("models/cifar10-d128-b2.safetensors") else { return };
     let Some(images) = shared::path("data/cifar10-test-1000.bin") else { return };

@@ -296,6 +296,9 @@ impl Wiring {
 
     /// The way from anywhere to one unit, by the chip's dimension-order routing: the place of its tile and the output of its router, so
     /// that routers need no table; on a torus, or where these have no room, the unit.
+    ///
+    /// # Panics
+    /// If there is no such unit.
     #[must_use]
     pub fn toward(&self, unit: UnitId) -> Way {
         let Unit { tile, port, .. } = self.units[unit.index()];

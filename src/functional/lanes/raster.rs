@@ -242,3 +242,50 @@ impl Raster {
         self.negative += u64::from(done.negative);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spikes_are_counted_alike_in_every_instruction_set() {
+        for channels in [8usize, 64, 70, 128, 192, 384] {
+            let half = channels.div_ceil(WORD);
+            let (mut raster, mut state) = (Raster::default(), 7u64);
+            let mut word = |there: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state ^ state >> 29) & u64::MAX >> (WORD - there)
+            };
+            // positions that fire in none, some and all of three steps
+            for position in 0..7 {
+                let mut marks = raster.begin((2 * half, 3, 7 - position));
+                for (step, at) in
+                    (0..position % 4).flat_map(|step| (0..channels).step_by(WORD).map(move |at| (step, at)))
+                {
+                    let there = (channels - at).min(WORD);
+                    let (plus, some) = (word(there), word(there));
+                    marks.fire(step, at, (plus, some & !plus));
+                }
+                let done = marks.done();
+                raster.end(2 * half, done, position == 6);
+            }
+            for step in 0..=4 {
+                let mut wanted = vec![5i8; 7 * channels];
+                for (position, counts) in wanted.chunks_exact_mut(channels).enumerate() {
+                    let row = raster.row(position, step, 2 * half);
+                    let (plus, minus) = row.split_at(row.len() / 2);
+                    for (channel, count) in counts.iter_mut().enumerate().filter(|_| !plus.is_empty()) {
+                        let bit = |words: &[u64]| (words[channel / WORD] >> (channel % WORD) & 1) as i8;
+                        *count += bit(plus) - bit(minus);
+                    }
+                }
+                assert_eq!(step > 0 && step < 4, wanted.iter().any(|&count| count != 5), "{channels}, {step}");
+                for level in Level::all() {
+                    let mut counts = vec![5; 7 * channels];
+                    raster.count(level, step, channels, &mut counts);
+                    assert_eq!(counts, wanted, "{level:?}, {channels} channels, step {step}");
+                }
+            }
+        }
+    }
+}
