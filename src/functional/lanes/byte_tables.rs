@@ -44,7 +44,7 @@ impl ByteTables {
         Some(tables)
     }
 
-    /// How many times each word still fits into one, if that is as many as `times`.
+    /// The same number as a word, if so many times each word of the tables still fits into one.
     pub fn times(&self, times: u32) -> Option<i16> {
         let most = i64::from(self.most) * i64::from(times);
         i16::try_from(times).ok().filter(|_| most <= i64::from(i16::MAX))

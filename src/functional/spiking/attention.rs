@@ -37,7 +37,7 @@ trait Compute<N> {
 trait Kept: Copy + Default + Into<i32> + Into<i64> + Ord {
     /// What sends them.
     fn train(grid: Grid, levels: Levels<Self>) -> Train;
-    /// All of them.
+    /// All of them, in the memory of others, where it fits.
     fn values(values: &[Self], memory: Values) -> Values;
 }
 

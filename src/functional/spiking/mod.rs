@@ -193,10 +193,10 @@ impl<'g> Spiking<'g> {
         options: &Options,
         done: &mut dyn FnMut(StageId),
     ) -> Result<Outcome, FunctionalError> {
-        let (mut runs, mut spare) =
-            (Vec::with_capacity(self.graph.stages.len()), self.spares().pop().unwrap_or_default());
         input::check(self.graph, image)?;
         let bounds = self.check(options)?;
+        let (mut runs, mut spare) =
+            (Vec::with_capacity(self.graph.stages.len()), self.spares().pop().unwrap_or_default());
         spare.stream.iter_mut().for_each(Stream::forget);
         for id in self.graph.ids() {
             let bound = self.bound(id, &bounds, &runs);
