@@ -155,7 +155,9 @@ impl Wiring {
         let torus = topology.noc.shape == Shape::Torus;
         let xy = topology.noc.routing == Routing::Xy;
         let (east, south) = (Direction::East as u32, Direction::South as u32);
-        let [columns, rows] = [mesh.columns, mesh.rows].map(bits_below);
+        // bits of the numbers below each of them
+        let [columns, rows] =
+            [mesh.columns, mesh.rows].map(|count| u32::BITS - count.saturating_sub(1).leading_zeros());
         let above = OUTPUT.count_ones() + if xy { rows } else { columns };
         let place = |tile: TileId| {
             let (x, y) = mesh.place(tile);
@@ -170,7 +172,7 @@ impl Wiring {
             noc: topology.noc,
             ways: Ways::over(topology),
             places: (0..if placed { mesh.tiles() } else { 0 }).map(|tile| place(TileId::at(tile))).collect(),
-            lower: (1u64 << above).saturating_sub(1) as u32,
+            lower: ((1u64 << above) - 1) as u32,
             first_sides: if xy { [east, south] } else { [south, east] },
             outputs: vec![],
             count: ports.iter().map(|&ports| ports as u8).collect(),
@@ -472,11 +474,6 @@ impl Wiring {
     pub fn cut_through(&self) -> bool {
         self.noc.multicast == Multicast::Tree
     }
-}
-
-/// Bits of the numbers below one.
-fn bits_below(count: u32) -> u32 {
-    count.saturating_sub(1).checked_ilog2().map_or(0, |bits| bits + 1)
 }
 
 /// The set bits of a mask, lowest first.

@@ -308,6 +308,7 @@ impl<'g> Spiking<'g> {
                 }
             }
             (_, Layout::Pixels(pixels)) => Ok(pixels.run(image, (grid, level), spare, options)),
+            // A stage is laid out for what it is: no other pair occurs.
             (_, Layout::Nothing | Layout::Windows(_) | Layout::Softmax(_)) => {
                 Ok(Ran::new(grid, last_input, options.time_steps))
             }
